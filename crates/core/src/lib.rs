@@ -1,0 +1,3 @@
+//! What changesets mean: merge, apply and history as pure functions.
+
+pub mod history;

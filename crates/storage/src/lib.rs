@@ -1,0 +1,4 @@
+//! What lasts.
+
+pub mod account;
+pub mod store;
