@@ -1,0 +1,40 @@
+//! What a changeset does to the objects of a realm.
+//!
+//! A [`Transaction`] reads from an [`ObjectStore`](crate::state::ObjectStore), keeps what changesets change
+//! beside it, and [finishes](Transaction::finish) with the [`Changes`] to commit. Each object is decoded
+//! once and encoded once, however many instructions touch it.
+//!
+//! # Nothing passes that a device could choke on
+//!
+//! A changeset that applies here is sent to devices, so this module refuses whatever the official applier
+//! refuses, and a few things more that it lets pass to its own harm: a repeated `AddTable` with another key type,
+//! writing or erasing a primary key's column, links from or to asymmetric classes, `GlobalKey`s beyond what a file
+//! can hold, names and values that are too long, nesting that is too deep.
+//!
+//! Three things are taken from devices and are not sent to them as they came. Where a changeset holds one,
+//! [`Applied::rewritten`] is the form to store and send:
+//!
+//! - `SetErase(null)` on a set of a type, which devices write and no device applies, becomes `Clear` and the
+//!   `SetInsert` of each remaining element;
+//! - `ArrayMove` of a list or dictionary inside a mixed list, which crashes a device, becomes `ArrayErase` and
+//!   the same collection again;
+//! - what is done to objects of asymmetric classes is left out: these objects never travel to devices. They
+//!   are kept in the store.
+//!
+//! Spec: applying.
+
+mod error;
+mod list;
+mod overlay;
+mod path;
+mod payload;
+mod rewrite;
+mod schema;
+mod set;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod update;
+
+pub use error::{ApplyError, Fault, Refusal};
+pub use transaction::{Applied, Changes, Savepoint, Transaction};

@@ -1,0 +1,356 @@
+//! Changesets in a row over one state of a realm, each as a whole or not at all.
+
+use std::sync::Arc;
+
+use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Symbol, Target};
+use bytes::Bytes;
+
+use super::error::{ApplyError, Fault, Refusal, Step, StepError};
+use super::overlay::{Former, Overlay};
+use super::payload::{Context, check_key};
+use super::rewrite::Rewriter;
+use super::{list, path, schema as schema_rules, set, update};
+use crate::schema::{Class, ClassId, ClassKind, Schema};
+use crate::state::{Object, ObjectRow, ObjectStore, PrimaryKey, encode_row, row_prefix};
+
+/// Applies changesets to a state of a realm, which it reads and does not change.
+#[derive(Debug)]
+pub struct Transaction<'a, S> {
+    store: &'a S,
+    base: &'a Schema,
+    /// The schema, once it differs from the base.
+    changed: Option<Arc<Schema>>,
+    objects: Overlay,
+    undo: Vec<Undo>,
+    /// Grows with each savepoint; what was saved in this epoch need not be saved again.
+    epoch: u64,
+    schema_saved: u64,
+}
+
+/// What one changeset did, besides what it did to the objects.
+#[derive(Debug, Default)]
+#[must_use = "devices may not be able to apply the changeset as it came"]
+pub struct Applied {
+    /// The form of the changeset to store and to send to devices, if not the one that was applied. It has the
+    /// same effect on what devices see; see [`apply`](super) for the reasons.
+    pub rewritten: Option<Changeset>,
+}
+
+/// What a transaction changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The schema, if it changed.
+    pub schema: Option<Schema>,
+    /// Objects to write (`Some`, in their stored form) or remove (`None`), in the order of their rows.
+    pub objects: Vec<(ObjectRow, Option<Bytes>)>,
+}
+
+/// A point to which a transaction can go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Savepoint(usize);
+
+/// A change to take back.
+#[derive(Debug)]
+enum Undo {
+    Object(Former),
+    Schema(Option<Arc<Schema>>),
+}
+
+/// What one changeset needs besides the transaction.
+struct Scope<'c> {
+    changeset: &'c Changeset,
+    rewriter: Rewriter<'c>,
+    /// The object of the previous instruction, since most are about the same as the one before.
+    last: Option<(Symbol, ObjectKey, Located)>,
+}
+
+/// An object that was found: its class and its place in the overlay.
+#[derive(Clone, Copy)]
+struct Located {
+    class: ClassId,
+    entry: usize,
+}
+
+impl<'a, S: ObjectStore> Transaction<'a, S> {
+    /// Starts from what the store holds.
+    pub fn new(schema: &'a Schema, store: &'a S) -> Self {
+        Self {
+            store,
+            base: schema,
+            changed: None,
+            objects: Overlay::default(),
+            undo: Vec::new(),
+            epoch: 1,
+            schema_saved: 0,
+        }
+    }
+
+    /// Applies a changeset that is already transformed, as a whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Refused`] with the first instruction that is at fault, or a failure of the store.
+    /// The transaction is then as it was before.
+    pub fn apply(&mut self, changeset: &Changeset) -> Result<Applied, ApplyError<S::Error>> {
+        let before = self.savepoint();
+        let mut scope = Scope { changeset, rewriter: Rewriter::new(changeset), last: None };
+        for (index, instruction) in changeset.instructions.iter().enumerate() {
+            if let Err(error) = self.step(&mut scope, index, instruction) {
+                self.rollback_to(before);
+                return Err(match error {
+                    StepError::Fault(fault) => ApplyError::Refused(Refusal {
+                        instruction: index,
+                        kind: instruction.kind(),
+                        path: path::describe(changeset, instruction),
+                        fault,
+                    }),
+                    StepError::Store(error) => ApplyError::Store(error),
+                    StepError::Corrupt(error) => ApplyError::Corrupt(error),
+                });
+            }
+        }
+        Ok(Applied { rewritten: scope.rewriter.finish() })
+    }
+
+    /// The point after the changesets so far.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.epoch += 1;
+        Savepoint(self.undo.len())
+    }
+
+    /// Takes back all changesets after the savepoint. The savepoint stays good; later ones do not.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) {
+        while self.undo.len() > savepoint.0 {
+            match self.undo.pop() {
+                Some(Undo::Object(former)) => self.objects.restore(former),
+                Some(Undo::Schema(schema)) => self.changed = schema,
+                None => (),
+            }
+        }
+        // What was saved since is forgotten, so it has to be saved again.
+        self.epoch += 1;
+    }
+
+    /// The schema as the changesets so far left it.
+    pub fn schema(&self) -> &Schema {
+        self.changed.as_deref().unwrap_or(self.base)
+    }
+
+    /// An object as the changesets so far left it.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Store`] or [`ApplyError::Corrupt`].
+    pub fn object(
+        &mut self,
+        class: ClassId,
+        key: &PrimaryKey,
+    ) -> Result<Option<&Object>, ApplyError<S::Error>> {
+        match self.load(encode_row(class, key)) {
+            Ok(entry) => Ok(self.objects.object(entry)),
+            Err(StepError::Store(error)) => Err(ApplyError::Store(error)),
+            Err(StepError::Corrupt(error)) => Err(ApplyError::Corrupt(error)),
+            Err(StepError::Fault(_)) => Ok(None),
+        }
+    }
+
+    /// What the changesets changed, all in all.
+    pub fn finish(self) -> Changes {
+        let schema = self.changed.filter(|schema| **schema != *self.base);
+        let current = schema.as_deref().unwrap_or(self.base);
+        let prune = current.has_erased_columns();
+        let mut objects = Vec::new();
+        for entry in self.objects.into_sorted().into_iter().filter(|entry| entry.touched) {
+            let encoded = entry.object.map(|mut object| {
+                if prune && let Some(class) = class_of_row(current, &entry.row) {
+                    object.prune(current, class);
+                }
+                Bytes::from(object.encode())
+            });
+            if encoded != entry.stored {
+                objects.push((entry.row, encoded));
+            }
+        }
+        Changes { schema: schema.map(Arc::unwrap_or_clone), objects }
+    }
+
+    fn step(
+        &mut self,
+        scope: &mut Scope<'_>,
+        index: usize,
+        instruction: &Instruction,
+    ) -> Step<(), S> {
+        let changeset = scope.changeset;
+        match instruction {
+            Instruction::AddTable { table, kind } => {
+                if let Some(class) =
+                    schema_rules::add_table(self.schema(), changeset, *table, *kind)?
+                {
+                    class.add_to(self.schema_mut());
+                }
+            }
+            Instruction::AddColumn(column) => {
+                if let Some(slot) = schema_rules::add_column(self.schema(), changeset, column)?
+                    && let Some(class) = self.schema_mut().class_mut(changeset.text(column.table))
+                {
+                    class.add_column(changeset.text(column.field), slot);
+                }
+            }
+            Instruction::EraseColumn { table, field } => {
+                schema_rules::erase_column(self.schema(), changeset, *table, *field)?;
+                if let Some(class) = self.schema_mut().class_mut(changeset.text(*table)) {
+                    class.remove_column(changeset.text(*field));
+                }
+            }
+            Instruction::EraseTable { table } => {
+                scope.last = None;
+                self.erase_table(changeset, *table)?;
+            }
+            Instruction::CreateObject { table, object } => {
+                let located = self.locate(scope, *table, *object)?;
+                if self.objects.object(located.entry).is_none() {
+                    *self.touch(located.entry) = Some(Object::default());
+                }
+                self.keep_from_devices(scope, index, located);
+            }
+            Instruction::EraseObject { table, object } => {
+                let located = self.locate(scope, *table, *object)?;
+                if self.objects.object(located.entry).is_some() {
+                    *self.touch(located.entry) = None;
+                }
+                self.keep_from_devices(scope, index, located);
+            }
+            _ => {
+                let target = instruction.target().expect("all others have a target");
+                self.change(scope, index, instruction, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out an instruction that changes a place inside an object.
+    fn change(
+        &mut self,
+        scope: &mut Scope<'_>,
+        index: usize,
+        instruction: &Instruction,
+        target: &Target,
+    ) -> Step<(), S> {
+        let changeset = scope.changeset;
+        let located = self.locate(scope, target.table, target.object)?;
+        if self.objects.object(located.entry).is_none() {
+            return Err(Fault::NoObject.into());
+        }
+        let (object, former) = self.objects.touch(located.entry, self.epoch);
+        self.undo.extend(former.map(Undo::Object));
+        let schema = self.changed.as_deref().unwrap_or(self.base);
+        let class = schema.class_by_id(located.class).ok_or(Fault::NoObject)?;
+        let object = object.as_mut().ok_or(Fault::NoObject)?;
+        let context = Context { schema, changeset, class };
+        let place = path::resolve(schema, changeset, class, object, target)?;
+        match instruction {
+            Instruction::Update { value, .. } => update::update(place, value, context)?,
+            Instruction::AddInteger { value, .. } => update::add_integer(place, *value)?,
+            Instruction::Clear { collection, .. } => update::clear(place, *collection)?,
+            Instruction::ArrayInsert { value, prior_size, .. } => {
+                list::insert(place, value, *prior_size, context)?;
+            }
+            Instruction::ArrayErase { prior_size, .. } => list::erase(place, *prior_size)?,
+            Instruction::SetInsert { value, .. } => set::insert(place, value, context)?,
+            Instruction::ArrayMove { to, prior_size, .. } => {
+                let moved = list::move_element(place, *to, *prior_size)?;
+                if let Some(moved) = moved.filter(|_| class.kind() == ClassKind::TopLevel) {
+                    let from_to = (target, *to, *prior_size);
+                    scope.rewriter.move_collection(index, schema, from_to, &moved);
+                }
+            }
+            Instruction::SetErase { value, .. } => {
+                let remaining = set::erase(place, value, context)?;
+                if let Some(set) = remaining.filter(|_| class.kind() == ClassKind::TopLevel) {
+                    scope.rewriter.refill_set(index, schema, target, &set);
+                }
+            }
+            Instruction::AddTable { .. }
+            | Instruction::EraseTable { .. }
+            | Instruction::CreateObject { .. }
+            | Instruction::EraseObject { .. }
+            | Instruction::AddColumn(_)
+            | Instruction::EraseColumn { .. } => unreachable!("they have no target"),
+        }
+        self.keep_from_devices(scope, index, located);
+        Ok(())
+    }
+
+    /// Leaves out of the form for devices what is about an asymmetric object.
+    fn keep_from_devices(&self, scope: &mut Scope<'_>, index: usize, located: Located) {
+        let class = self.schema().class_by_id(located.class);
+        if class.is_some_and(|class| class.kind() == ClassKind::Asymmetric) {
+            scope.rewriter.leave_out(index);
+        }
+    }
+
+    fn erase_table(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
+        let class = schema_rules::existing(self.schema(), changeset, table)?.id();
+        if self.schema().is_link_target(class) {
+            return Err(Fault::LinkTarget.into());
+        }
+        let prefix = row_prefix(class);
+        let mut rows = self.store.rows(&prefix).map_err(StepError::Store)?;
+        rows.extend(self.objects.rows(&prefix).cloned());
+        for row in rows {
+            let entry = self.load(row)?;
+            if self.objects.object(entry).is_some() {
+                *self.touch(entry) = None;
+            }
+        }
+        self.schema_mut().remove_class(changeset.text(table));
+        Ok(())
+    }
+
+    /// Finds the object that an instruction names, whether or not it exists.
+    fn locate(&mut self, scope: &mut Scope<'_>, table: Symbol, key: ObjectKey) -> Step<Located, S> {
+        match scope.last {
+            Some((last_table, last_key, located)) if last_table == table && last_key == key => {
+                return Ok(located);
+            }
+            _ => (),
+        }
+        let class = schema_rules::existing(self.schema(), scope.changeset, table)?;
+        let (id, primary_key) = (class.id(), check_key(scope.changeset, class, key)?);
+        let located = Located { class: id, entry: self.load(encode_row(id, &primary_key))? };
+        scope.last = Some((table, key, located));
+        Ok(located)
+    }
+
+    /// The entry of a row, which is read from the store at its first mention.
+    fn load(&mut self, row: ObjectRow) -> Step<usize, S> {
+        if let Some(entry) = self.objects.find(&row) {
+            return Ok(entry);
+        }
+        let stored = self.store.object(&row).map_err(StepError::Store)?;
+        let object = match &stored {
+            Some(bytes) => Some(Object::decode(bytes).map_err(StepError::Corrupt)?),
+            None => None,
+        };
+        Ok(self.objects.add(row, stored, object))
+    }
+
+    fn touch(&mut self, entry: usize) -> &mut Option<Object> {
+        let (object, former) = self.objects.touch(entry, self.epoch);
+        self.undo.extend(former.map(Undo::Object));
+        object
+    }
+
+    fn schema_mut(&mut self) -> &mut Schema {
+        if self.schema_saved < self.epoch {
+            self.schema_saved = self.epoch;
+            self.undo.push(Undo::Schema(self.changed.clone()));
+        }
+        Arc::make_mut(self.changed.get_or_insert_with(|| Arc::new(self.base.clone())))
+    }
+}
+
+fn class_of_row<'a>(schema: &'a Schema, row: &[u8]) -> Option<&'a Class> {
+    let id = row.first_chunk().map(|id| ClassId(u32::from_be_bytes(*id)))?;
+    schema.class_by_id(id)
+}
