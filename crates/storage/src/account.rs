@@ -63,4 +63,7 @@ pub trait Accounts: std::fmt::Debug + Send + Sync + 'static {
 
     /// Ends a session; whether there was one.
     fn revoke_session(&self, id: &str) -> Result<bool, StorageError>;
+
+    /// Removes a user together with all their sessions; whether there was such a user.
+    fn delete_user(&self, id: &str) -> Result<bool, StorageError>;
 }
