@@ -2,6 +2,8 @@
 //!
 //! The reference's own data is checked by `cargo xtask vectors changesets|invalid|lenient|integers`.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use bailiwick_protocol::changeset::json::ChangesetJson;
 use bailiwick_protocol::changeset::{Changeset, DecodeFault, DecodeLimits};
 use proptest::prelude::*;
