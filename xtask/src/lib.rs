@@ -1,7 +1,7 @@
 //! What maintainers run: tests, the gate, vectors, benches. `cargo xtask --help` lists the commands.
 //!
-//! A command is a module with a clap `Args` struct and a `run` that ends in an exit code: 0 for success, 1 when
-//! something that was checked is wrong, 2 when the command could not do its work.
+//! A command is a module with a clap `Args` struct and its `run`. The exit code is 0 for success and 1 when something is
+//! wrong; 2 is for arguments that can't be used.
 //!
 //! It is a library too, so that `cargo test` runs the same checks over the repository's vectors.
 
@@ -9,8 +9,14 @@
 
 pub mod vectors;
 
+mod check;
+mod step;
+mod test;
+mod tidy;
+
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// What maintainers of Bailiwick run.
@@ -25,6 +31,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Test(test::Args),
+    Check(check::Args),
+    Tidy(tidy::Args),
     Vectors(vectors::Args),
 }
 
@@ -32,7 +41,20 @@ impl Cli {
     /// Runs the command that the arguments name.
     pub fn run(self) -> ExitCode {
         match self.command {
+            Command::Test(args) => exit_code(args.run()),
+            Command::Check(args) => exit_code(args.run()),
+            Command::Tidy(args) => exit_code(args.run()),
             Command::Vectors(args) => args.run(),
+        }
+    }
+}
+
+fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -5,7 +5,9 @@
 //! that returns `Err` when Bailiwick does not do what the case states; the framework finds the files, names the
 //! cases, uses all cores, and counts. A panic fails its case and no other.
 
+mod changeset;
 mod file;
+mod integer;
 
 use std::any::Any;
 use std::fmt;
@@ -71,10 +73,10 @@ pub enum Suite {
 }
 
 /// How the lines of a file are checked.
-#[expect(dead_code, reason = "the suites are on their way")]
 enum Checker {
     /// Each line is a case of its own.
     Line(fn(&Value, &Context) -> Result<()>),
+    #[expect(dead_code, reason = "the suite `wire` is on its way")]
     /// A line means something only together with the lines before it. One outcome a line.
     File(fn(&[Value], &Context) -> Vec<Result<()>>),
 }
@@ -139,20 +141,20 @@ pub fn check_file(suite: Suite, path: &Path, base: Option<&Path>) -> Result<Repo
 impl Suite {
     /// How its files are checked; `None` as long as it does not exist.
     fn checker(self) -> Option<Checker> {
-        match self {
-            Self::Changesets
-            | Self::Invalid
-            | Self::Lenient
-            | Self::Integers
-            | Self::Wire
+        Some(match self {
+            Self::Changesets => Checker::Line(changeset::valid),
+            Self::Invalid => Checker::Line(changeset::invalid),
+            Self::Lenient => Checker::Line(changeset::lenient),
+            Self::Integers => Checker::Line(integer::check),
+            Self::Wire
             | Self::Merge
             | Self::Apply
             | Self::History
             | Self::Rules
             | Self::Functions
             | Self::Collections
-            | Self::Partitioning => None,
-        }
+            | Self::Partitioning => return None,
+        })
     }
 }
 
