@@ -1,4 +1,8 @@
 //! What lasts.
 
 pub mod account;
+pub mod commit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod memory;
 pub mod store;
