@@ -9,6 +9,7 @@
 
 pub mod vectors;
 
+mod bench;
 mod check;
 mod step;
 mod test;
@@ -35,6 +36,7 @@ enum Command {
     Check(check::Args),
     Tidy(tidy::Args),
     Vectors(vectors::Args),
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -45,6 +47,7 @@ impl Cli {
             Command::Check(args) => exit_code(args.run()),
             Command::Tidy(args) => exit_code(args.run()),
             Command::Vectors(args) => args.run(),
+            Command::Bench(args) => exit_code(args.run()),
         }
     }
 }
