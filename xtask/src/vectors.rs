@@ -8,6 +8,7 @@
 mod changeset;
 mod file;
 mod integer;
+mod merge;
 
 use std::any::Any;
 use std::fmt;
@@ -146,8 +147,8 @@ impl Suite {
             Self::Invalid => Checker::Line(changeset::invalid),
             Self::Lenient => Checker::Line(changeset::lenient),
             Self::Integers => Checker::Line(integer::check),
+            Self::Merge => Checker::Line(merge::check),
             Self::Wire
-            | Self::Merge
             | Self::Apply
             | Self::History
             | Self::Rules

@@ -1,3 +1,4 @@
 //! What changesets mean: merge, apply and history as pure functions.
 
 pub mod history;
+pub mod merge;
