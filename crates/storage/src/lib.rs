@@ -5,4 +5,6 @@ pub mod commit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod memory;
+#[cfg(feature = "redb")]
+pub mod redb;
 pub mod store;

@@ -26,6 +26,7 @@ pub fn entry(version: u64, changeset: &[u8]) -> Entry {
         client_version: ClientVersion(0),
         origin_timestamp: OriginTimestamp(5_000_000 + version % 1000),
         changeset: Bytes::copy_from_slice(changeset),
+        required_protocol: 10 + u8::from(version.is_multiple_of(2)),
         cumulative_len: 0,
     }
 }
