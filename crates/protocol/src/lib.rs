@@ -21,10 +21,20 @@
 //! size of the input does not justify. Output has the bytes of the reference implementation. There is no I/O here,
 //! no clock, no async and no state; `bailiwick-core` says what changesets mean.
 
-pub mod changeset;
-pub mod codec;
 pub mod ident;
 pub mod version;
+
+pub mod changeset;
+pub mod codec;
+
+pub mod message;
+
+pub mod action;
+pub mod error_code;
+
+pub mod close_code;
+pub mod handshake;
+pub mod protocol_version;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
