@@ -1,6 +1,9 @@
-//! What maintainers run: `cargo xtask --help` lists it.
+//! `cargo xtask`: what maintainers run. `cargo xtask --help` lists it.
 
-#[allow(dead_code)]
-mod vectors;
+use std::process::ExitCode;
 
-fn main() {}
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    xtask::Cli::parse().run()
+}

@@ -1,8 +1,16 @@
 //! What a server keeps for one realm, and the pure functions over it: what an IDENT may claim, what an
-//! UPLOAD becomes, what a DOWNLOAD carries.
+//! UPLOAD may hold and what it becomes, what a DOWNLOAD carries.
 //!
-//! Spec: server history.
+//! Time, randomness and the answers of the storage come in as values. Spec: server history.
 
+mod download;
+mod ident;
 mod record;
+mod requirement;
+mod upload;
 
+pub use download::{Download, DownloadItem, Scan};
+pub use ident::{Claim, ClientType, IdentError, check_ident};
 pub use record::{ClientFile, Entry};
+pub use requirement::required_protocol;
+pub use upload::{UploadCheck, UploadError, UploadProgress};

@@ -3,6 +3,7 @@
 pub mod apply;
 mod encoding;
 pub mod history;
+pub mod merge;
 pub mod schema;
 pub mod state;
 

@@ -6,13 +6,20 @@
 //!
 //! Spec: changeset format.
 
+mod check;
+mod decode;
+mod encode;
 mod instruction;
 mod intern;
+#[cfg(feature = "json")]
+pub mod json;
 
 mod key;
 mod path;
 mod value;
 
+pub use check::{CheckError, CheckRule, MAX_CLASS_NAME_LEN, MAX_FIELD_NAME_LEN, MAX_LIST_SIZE};
+pub use decode::{DecodeError, DecodeFault, DecodeLimits, MAX_BINARY_LEN, MAX_STRING_LEN};
 pub use instruction::{
     AddColumn, ColumnType, Instruction, KeySpec, KeyType, Kind, Link, TableKind, Target, UpdateKind,
 };
@@ -23,8 +30,8 @@ pub use value::{CollectionKind, Decimal, Payload, Timestamp, TypeCode};
 
 /// What one write transaction did.
 ///
-/// Equality is by content: strings that no instruction uses, and the order of the table, do not count in
-/// [`Changeset::same_content`]; the derived `PartialEq` compares the table as well.
+/// Two changesets are equal if their tables and their instructions are; the same instructions over
+/// another table are another changeset.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changeset {
     /// The interned strings, by index.

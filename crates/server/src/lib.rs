@@ -1,1 +1,6 @@
-//! .
+//! A self-hosted Device Sync server for the unmodified Realm SDKs.
+
+pub mod app;
+pub mod auth;
+pub mod clock;
+pub mod http;

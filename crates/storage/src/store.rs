@@ -1,4 +1,7 @@
 //! The contract between a server and whatever keeps its realms.
+//!
+//! [`Store`] says what holds for every implementation; [`conformance`](crate::conformance) is the same
+//! as test cases. Spec: server history, sections 1, 7 and 11.
 
 use std::fmt;
 
@@ -35,20 +38,26 @@ pub struct RealmRecord {
 }
 
 /// Everything that one step changes in one realm; becomes durable as a whole or not at all.
+///
+/// The lists are carried out in the order of the fields, each from front to back; a later item wins
+/// over an earlier one of the same key. A commit without any item still counts as one: the realm
+/// exists from then on and its revision grows.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// The revision that this commit was computed from.
     pub base_revision: u64,
-    /// Entries to append; their versions follow the head without gaps, and `cumulative_len` is filled in.
+    /// Entries to append; their versions follow the head without gaps. What they say as
+    /// `cumulative_len` is ignored: the store fills it in.
     pub entries: Vec<Entry>,
     /// Client files to add or replace. New ones continue the idents without gaps.
     pub client_files: Vec<(FileIdent, ClientFile)>,
     /// Reciprocal forms to forget: those of this client file up to and including this version.
     /// Carried out before `reciprocals`.
     pub forget_reciprocals: Vec<(FileIdent, ServerVersion)>,
-    /// Reciprocal forms to add or replace: what the entry of that version looks like to that client file.
+    /// Reciprocal forms to add or replace: what the entry of that version looks like to that client
+    /// file. Only for versions after the last one that the client file has integrated.
     pub reciprocals: Vec<(FileIdent, ServerVersion, Bytes)>,
-    /// Objects to write (`Some`) or remove (`None`).
+    /// Objects to write (`Some`) or remove (`None`; there need not be one).
     pub objects: Vec<(ObjectRow, Option<Bytes>)>,
     /// The new schema, if it changed.
     pub schema: Option<Bytes>,
@@ -58,12 +67,17 @@ pub struct Commit {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The medium failed; nothing is known of what a commit left behind until the store is opened again.
+    /// The medium failed. After a commit: the batch may or may not be there, which only opening the
+    /// store again can tell.
     #[error("the storage failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was read is not what was written.
     #[error("the storage holds a damaged record: {0}")]
     Corrupt(&'static str),
+    /// An earlier write failed, so that it is unknown what the medium holds. Nothing is read or
+    /// written any more until the store is opened again.
+    #[error("the storage has stopped after a failed write; it must be opened again")]
+    Stopped,
 }
 
 /// Why one commit of a batch was refused; nothing of it was written.
@@ -78,29 +92,70 @@ pub enum CommitRefused {
         /// What the realm has.
         actual: u64,
     },
+    /// The commit would break an invariant of the history: a fault of whoever computed it. The realm
+    /// should stop, alone; the same commit is refused again.
+    #[error("the commit is not a step of this realm: {0}")]
+    Invalid(&'static str),
+    /// The realm's stored records are damaged; the other realms are not concerned.
+    #[error("the realm holds a damaged record: {0}")]
+    Damaged(&'static str),
 }
 
 /// Keeps realms: their histories, client files and objects.
 ///
-/// All methods block; a server calls them from threads that may. A method that reads sees every commit
-/// that was acknowledged before the call, and of no commit a part.
+/// All methods block; a server calls them from threads that may.
+///
+/// - **Order.** Lists are answered in the order that each method names. The commits of one batch and
+///   realm are carried out in order, and batches in the order of the calls.
+/// - **Atomicity.** A commit is seen as a whole or not at all, by every method, while it is carried out
+///   and after a crash. A method answers from one state of the store; two calls may see two states,
+///   which their revisions tell apart.
+/// - **Visibility and durability.** What [`commit`](Self::commit) acknowledged is seen by every later
+///   call and is there after a crash. (`memory` forgets everything when it is dropped.)
+/// - **Refusal.** A refused commit leaves nothing behind and leaves the others of its batch alone.
+/// - **Failure.** After a failed commit the batch may or may not be there, each commit of it as a whole
+///   or not at all. The store then answers [`StorageError::Stopped`] until it is opened again.
+///
+/// # Errors
+///
+/// Every method fails with [`StorageError::Backend`] when the medium does, with
+/// [`StorageError::Stopped`] after a failed write, and when it reads with [`StorageError::Corrupt`]
+/// for a record that does not decode or is missing. None of them is mistaken for "there is none".
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The record of a realm; the default for a realm that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says.
     fn realm(&self, realm: &RealmKey) -> Result<RealmRecord, StorageError>;
 
     /// The realms that something was committed to, in byte order, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says.
     fn realms(&self, after: Option<&RealmKey>, limit: usize)
     -> Result<Vec<RealmKey>, StorageError>;
 
-    /// One client file.
+    /// One client file; `None` for an ident that was not allocated.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says; a gap below the count is [`StorageError::Corrupt`].
     fn client_file(
         &self,
         realm: &RealmKey,
         ident: FileIdent,
     ) -> Result<Option<ClientFile>, StorageError>;
 
-    /// The entries after `after` up to and including `until`, ascending; ends with the first entry that
-    /// brings the sum of their changesets above `max_len` bytes, so that there is at least one.
+    /// The entries after `after` up to and including `until`, ascending without gaps; ends with the
+    /// first entry that brings the sum of their changesets above `max_len` bytes. So there is at least
+    /// one, unless the range holds none, and entries that fill `max_len` exactly are followed by one
+    /// more. A range that reaches beyond the head ends there.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says; a missing entry is [`StorageError::Corrupt`].
     fn entries(
         &self,
         realm: &RealmKey,
@@ -109,7 +164,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max_len: usize,
     ) -> Result<Vec<Entry>, StorageError>;
 
-    /// The reciprocal forms of a client file after `after`, ascending.
+    /// The reciprocal forms of a client file after `after`, ascending. A version that is not among
+    /// them looks to the client file as its entry does; empty bytes mean that it became empty.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says.
     fn reciprocals(
         &self,
         realm: &RealmKey,
@@ -117,7 +177,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: ServerVersion,
     ) -> Result<Vec<(ServerVersion, Bytes)>, StorageError>;
 
-    /// The objects of these rows, in their order.
+    /// The objects of these rows, in their order; `None` for a row without object.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says.
     fn objects(
         &self,
         realm: &RealmKey,
@@ -125,6 +189,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<Option<Bytes>>, StorageError>;
 
     /// The objects whose row starts with `prefix`, in byte order, after `after`, at most `limit`.
+    /// The pages of a scan are separate calls: an object that is written meanwhile may be missed.
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says.
     fn scan_objects(
         &self,
         realm: &RealmKey,
@@ -134,33 +203,72 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<(ObjectRow, Bytes)>, StorageError>;
 
     /// Makes all commits durable together, with one flush to the medium; returns when that is done.
+    /// The answers are in the order of the commits.
     ///
     /// Commits are independent: one that is refused leaves the others alone. Two of the same realm are
-    /// carried out in order. After `Err` nothing of the batch is acknowledged: it may or may not be there.
+    /// carried out in order, so the second names the revision that the first one makes; it is
+    /// [`CommitRefused::Outdated`] if the first one is refused. [`Commit::check`] lists what makes a
+    /// commit [`CommitRefused::Invalid`].
+    ///
+    /// # Errors
+    ///
+    /// As [the trait](Self#errors) says. After `Err` nothing of the batch is acknowledged: it may or
+    /// may not be there. A damaged record of one realm is not an error of the batch but refuses that
+    /// realm's commits, with [`CommitRefused::Damaged`].
     fn commit(
         &self,
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError>;
 }
 
+/// A realm key that is longer than [`RealmKey::MAX_LEN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a realm key has at most {max} bytes, not {len}", max = RealmKey::MAX_LEN)]
+pub struct RealmKeyTooLong {
+    /// How many bytes the key would have.
+    pub len: usize,
+}
+
 impl RealmKey {
-    /// The longest key.
+    /// The longest key, in bytes.
     pub const MAX_LEN: usize = 2048;
 
-    /// Takes the key's bytes.
+    /// Takes the key's bytes, whose length the caller has checked.
     ///
     /// # Panics
     ///
-    /// If they are longer than [`MAX_LEN`](Self::MAX_LEN).
+    /// If they are longer than [`MAX_LEN`](Self::MAX_LEN); [`try_new`](Self::try_new) is for bytes from
+    /// outside.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        match Self::try_new(bytes) {
+            Ok(key) => key,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Takes the key's bytes.
+    ///
+    /// # Errors
+    ///
+    /// If they are longer than [`MAX_LEN`](Self::MAX_LEN).
+    pub fn try_new(bytes: impl Into<Box<[u8]>>) -> Result<Self, RealmKeyTooLong> {
         let bytes = bytes.into();
-        assert!(bytes.len() <= Self::MAX_LEN, "a realm key has at most {} bytes", Self::MAX_LEN);
-        Self(bytes)
+        if bytes.len() > Self::MAX_LEN {
+            return Err(RealmKeyTooLong { len: bytes.len() });
+        }
+        Ok(Self(bytes))
     }
 
     /// The key's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl StorageError {
+    /// Wraps what the medium reported.
+    pub fn backend(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Backend(source.into())
     }
 }
 

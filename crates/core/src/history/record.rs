@@ -21,6 +21,9 @@ pub struct Entry {
     pub origin_timestamp: OriginTimestamp,
     /// The transformed changeset; empty if the merge left nothing of it.
     pub changeset: Bytes,
+    /// The lowest protocol version whose devices understand the changeset
+    /// ([`required_protocol`](super::required_protocol)).
+    pub required_protocol: u8,
     /// Bytes of all changesets up to and including this one.
     pub cumulative_len: u64,
 }

@@ -9,7 +9,7 @@ use super::Symbol;
 /// One step of a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PathElement {
-    /// A position in a list, at most 2^31-1.
+    /// A position in a list.
     Index(u32),
     /// A dictionary key, or a field of an embedded object: only the schema tells them apart.
     Key(Symbol),

@@ -15,7 +15,7 @@ pub enum TypeCode {
     Dictionary = -3,
     ObjectValue = -2,
     GlobalKey = -1,
-    /// In AddColumn: the column is mixed.
+    /// In `AddColumn`: the column is mixed.
     Null = 0,
     Int = 1,
     Bool = 2,

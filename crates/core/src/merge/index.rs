@@ -1,0 +1,391 @@
+//! The incoming side, arranged so that a local instruction only meets what it can conflict with.
+//!
+//! Every rule but one demands that two instructions name the same column or object, so incoming ops form
+//! chains: those about one object, those about it as a whole (creation, erasure), and those about one of its
+//! fields. Declarations of classes and columns are arranged likewise, as fields of a pretended object. Only
+//! EraseTable and EraseColumn reach further: incoming ones are met by everything, local ones meet everything.
+//! Whatever an op meets, it meets in stream order.
+//!
+//! Chains are linked through the ops, so that building them costs a hash of the object and one of the field,
+//! and no allocation of their own. Names, keys and so hashes are chosen by the sender: all hashes are keyed.
+//!
+//! Spec: merge, section 8.1.
+
+use std::hash::{BuildHasher, RandomState};
+
+use bailiwick_protocol::changeset::{Kind, StringTable, Symbol};
+use hashbrown::HashTable;
+
+use super::Concurrent;
+use super::driver::number;
+use super::op::{Key, Name, Object, Op, Place, Side};
+
+/// No op; greater than the number of any.
+const NONE: u32 = u32::MAX;
+
+/// The incoming ops of a merge.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// The texts of the incoming side, by [`Name`].
+    names: StringTable,
+    /// In stream order; behind them, the EraseColumns that rules have inserted.
+    slots: Vec<Slot>,
+    /// How many of them stand for instructions of a changeset.
+    originals: u32,
+    objects: Vec<ObjectEntry>,
+    object_numbers: HashTable<u32>,
+    fields: Vec<FieldEntry>,
+    field_numbers: HashTable<u32>,
+    chains: Vec<Chain>,
+    /// EraseTables and EraseColumns, in stream order.
+    erasers: Vec<Eraser>,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Slot {
+    op: Op,
+    /// What follows in the chain of the field, or of the object as a whole; and in that of the object.
+    next: [u32; 2],
+}
+
+/// Which of the links of a slot a chain uses.
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    Narrow = 0,
+    Object = 1,
+}
+
+#[derive(Debug)]
+struct ObjectEntry {
+    class: Name,
+    key: Key,
+    /// Creations and erasures.
+    whole: u32,
+    /// All that is about the object.
+    all: u32,
+}
+
+#[derive(Debug)]
+struct FieldEntry {
+    object: Object,
+    field: Name,
+    chain: u32,
+}
+
+#[derive(Debug)]
+struct Chain {
+    first: u32,
+    last: u32,
+}
+
+/// An EraseTable or EraseColumn, with its place in the stream: an inserted one has the number of the
+/// EraseTable that it precedes, and its rank among those that precede it.
+#[derive(Clone, Copy, Debug)]
+struct Eraser {
+    order: (u32, u32),
+    slot: u32,
+}
+
+/// The rank of an op of the stream itself.
+const ORIGINAL: u32 = u32::MAX;
+
+impl Incoming {
+    /// Arranges the live instructions of one side.
+    pub(super) fn new(remote: &[Concurrent]) -> Self {
+        let count = remote.iter().map(|entry| entry.changeset.instructions.len()).sum();
+        let mut incoming = Self {
+            names: StringTable::default(),
+            slots: Vec::with_capacity(count),
+            originals: 0,
+            objects: Vec::new(),
+            object_numbers: HashTable::new(),
+            fields: Vec::new(),
+            field_numbers: HashTable::new(),
+            chains: Vec::new(),
+            erasers: Vec::new(),
+            hasher: RandomState::new(),
+        };
+        let mut names = Vec::new();
+        for (i, entry) in remote.iter().enumerate() {
+            names.clear();
+            names.extend(entry.changeset.strings.iter().map(|text| incoming.intern(text)));
+            for (j, instruction) in entry.changeset.instructions.iter().enumerate() {
+                let class = names[instruction.table().0 as usize];
+                let key = instruction.object().map_or(Key::Schema, |key| Key::new(key, &names));
+                let object = incoming.intern_object(class, key);
+                let place =
+                    Place { side: Side::Remote, changeset: number(i), instruction: number(j) };
+                incoming.push(Op::new(instruction, &names, object, place, entry.disc()));
+            }
+        }
+        incoming.originals = number(incoming.slots.len());
+        incoming
+    }
+
+    /// The name of a text, which may be new.
+    pub(super) fn intern(&mut self, text: &str) -> Name {
+        Name(self.names.intern(text).0)
+    }
+
+    /// The text of a name.
+    pub(super) fn text(&self, name: Name) -> &str {
+        self.names.get(Symbol(name.0))
+    }
+
+    /// The name of a text, if this side contains it.
+    pub(super) fn name(&self, text: &str) -> Name {
+        self.names.find(text).map_or(Name::UNKNOWN, |symbol| Name(symbol.0))
+    }
+
+    /// The number of an object, if this side mentions it.
+    pub(super) fn object(&self, class: Name, key: Key) -> Object {
+        let hash = self.hasher.hash_one((class, key));
+        let is_it = |&i: &u32| {
+            let entry = &self.objects[i as usize];
+            entry.class == class && entry.key == key
+        };
+        self.object_numbers.find(hash, is_it).map_or(Object::UNKNOWN, |&i| Object(i))
+    }
+
+    /// Whether something reaches further than its object.
+    pub(super) fn has_erasers(&self) -> bool {
+        !self.erasers.is_empty()
+    }
+
+    pub(super) fn op(&self, slot: usize) -> &Op {
+        &self.slots[slot].op
+    }
+
+    pub(super) fn op_mut(&mut self, slot: usize) -> &mut Op {
+        &mut self.slots[slot].op
+    }
+
+    /// The ops that stand for instructions, in stream order.
+    pub(super) fn originals(&self) -> impl Iterator<Item = &Op> {
+        self.slots[..self.originals as usize].iter().map(|slot| &slot.op)
+    }
+
+    /// The inserted EraseColumns, in stream order.
+    pub(super) fn inserted(&self) -> impl Iterator<Item = &Op> {
+        self.erasers
+            .iter()
+            .filter(|eraser| eraser.order.1 != ORIGINAL)
+            .map(|eraser| &self.slots[eraser.slot as usize].op)
+    }
+
+    fn intern_object(&mut self, class: Name, key: Key) -> Object {
+        let Self { objects, object_numbers, chains, hasher, .. } = self;
+        let hash = hasher.hash_one((class, key));
+        let is_it = |&i: &u32| {
+            let entry: &ObjectEntry = &objects[i as usize];
+            entry.class == class && entry.key == key
+        };
+        if let Some(&i) = object_numbers.find(hash, is_it) {
+            return Object(i);
+        }
+        let i = number(objects.len());
+        let whole = number(chains.len());
+        chains.extend([Chain { first: NONE, last: NONE }, Chain { first: NONE, last: NONE }]);
+        objects.push(ObjectEntry { class, key, whole, all: whole + 1 });
+        object_numbers.insert_unique(hash, i, |&i| {
+            let entry = &objects[i as usize];
+            hasher.hash_one((entry.class, entry.key))
+        });
+        Object(i)
+    }
+
+    /// The chain of a field, if this side mentions it.
+    fn field_chain(&self, object: Object, field: Name) -> Option<u32> {
+        let hash = self.hasher.hash_one((object, field));
+        let is_it = |&i: &u32| {
+            let entry = &self.fields[i as usize];
+            entry.object == object && entry.field == field
+        };
+        self.field_numbers.find(hash, is_it).map(|&i| self.fields[i as usize].chain)
+    }
+
+    fn intern_field_chain(&mut self, object: Object, field: Name) -> u32 {
+        if let Some(chain) = self.field_chain(object, field) {
+            return chain;
+        }
+        let Self { fields, field_numbers, chains, hasher, .. } = self;
+        let i = number(fields.len());
+        let chain = number(chains.len());
+        chains.push(Chain { first: NONE, last: NONE });
+        fields.push(FieldEntry { object, field, chain });
+        field_numbers.insert_unique(hasher.hash_one((object, field)), i, |&i| {
+            let entry = &fields[i as usize];
+            hasher.hash_one((entry.object, entry.field))
+        });
+        chain
+    }
+
+    fn push(&mut self, op: Op) {
+        let slot = number(self.slots.len());
+        if is_eraser(op.kind) {
+            self.erasers.push(Eraser { order: (slot, ORIGINAL), slot });
+        } else {
+            let entry = &self.objects[op.object.0 as usize];
+            let (whole, all) = (entry.whole, entry.all);
+            let narrow = if op.field == Name::UNKNOWN {
+                whole
+            } else {
+                self.intern_field_chain(op.object, op.field)
+            };
+            self.append(narrow, Link::Narrow, slot);
+            self.append(all, Link::Object, slot);
+        }
+        self.slots.push(Slot { op, next: [NONE; 2] });
+    }
+
+    fn append(&mut self, chain: u32, link: Link, slot: u32) {
+        let chain = &mut self.chains[chain as usize];
+        if chain.first == NONE {
+            chain.first = slot;
+        } else {
+            self.slots[chain.last as usize].next[link as usize] = slot;
+        }
+        chain.last = slot;
+    }
+}
+
+/// Whether a kind reaches further than its object.
+pub(super) fn is_eraser(kind: Kind) -> bool {
+    matches!(kind, Kind::EraseTable | Kind::EraseColumn)
+}
+
+/// A walk over the live ops that one local op can conflict with, in stream order.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// The next of the erasers.
+    eraser: usize,
+    rest: Rest,
+}
+
+/// What to meet besides the erasers.
+#[derive(Debug)]
+enum Rest {
+    /// All ops from this number on.
+    All(u32),
+    /// Two chains at once, by the numbers of their ops.
+    Chains(Walk, Walk),
+}
+
+/// A walk along a chain.
+#[derive(Debug)]
+struct Walk {
+    chain: u32,
+    link: Link,
+    previous: u32,
+    at: u32,
+}
+
+impl Scan {
+    /// Begins with the first op that `op` can conflict with.
+    pub(super) fn new(op: &Op, incoming: &Incoming) -> Self {
+        if is_eraser(op.kind) {
+            return Self { eraser: 0, rest: Rest::All(0) };
+        }
+        let Some(entry) = incoming.objects.get(op.object.0 as usize) else {
+            return Self { eraser: 0, rest: Rest::Chains(Walk::EMPTY, Walk::EMPTY) };
+        };
+        let walk = |chain| Walk::new(chain, Link::Narrow, incoming);
+        let (whole, inner) = match op.kind {
+            Kind::EraseObject => (Walk::EMPTY, Walk::new(entry.all, Link::Object, incoming)),
+            // Nothing inside of an object conflicts with its creation, nor a column with its class.
+            Kind::CreateObject | Kind::AddTable => (walk(entry.whole), Walk::EMPTY),
+            _ => {
+                let field = incoming.field_chain(op.object, op.field);
+                (walk(entry.whole), field.map_or(Walk::EMPTY, walk))
+            }
+        };
+        Self { eraser: 0, rest: Rest::Chains(whole, inner) }
+    }
+
+    /// Meets everything behind an op of the stream.
+    pub(super) fn all_behind(slot: usize, incoming: &Incoming) -> Self {
+        let slot = number(slot);
+        let eraser = incoming.erasers.partition_point(|eraser| eraser.order <= (slot, ORIGINAL));
+        Self { eraser, rest: Rest::All(slot + 1) }
+    }
+
+    /// The next live op.
+    #[inline]
+    pub(super) fn next(&mut self, incoming: &mut Incoming) -> Option<usize> {
+        let other = match &mut self.rest {
+            Rest::All(next) => {
+                let is_met = |&i: &u32| {
+                    let op = &incoming.slots[i as usize].op;
+                    op.is_live && !is_eraser(op.kind)
+                };
+                *next = (*next..incoming.originals).find(is_met).unwrap_or(NONE);
+                *next
+            }
+            Rest::Chains(a, b) => a.peek(incoming).min(b.peek(incoming)),
+        };
+        while let Some(eraser) = incoming.erasers.get(self.eraser)
+            && eraser.order < (other, ORIGINAL)
+        {
+            self.eraser += 1;
+            if incoming.slots[eraser.slot as usize].op.is_live {
+                return Some(eraser.slot as usize);
+            }
+        }
+        if other == NONE {
+            return None;
+        }
+        match &mut self.rest {
+            Rest::All(next) => *next += 1,
+            Rest::Chains(a, b) => {
+                let walk = if a.at == other { a } else { b };
+                walk.advance(incoming);
+            }
+        }
+        Some(other as usize)
+    }
+
+    /// Inserts an EraseColumn before the EraseTable that [`next`](Self::next) has just returned; this scan
+    /// does not come by it, later ones do.
+    pub(super) fn insert_before(&mut self, op: Op, incoming: &mut Incoming) {
+        let at = self.eraser - 1;
+        let (table, _) = incoming.erasers[at].order;
+        let rank = match at.checked_sub(1).map(|before| incoming.erasers[before].order) {
+            Some((number, rank)) if number == table => rank + 1,
+            _ => 0,
+        };
+        let slot = number(incoming.slots.len());
+        incoming.slots.push(Slot { op, next: [NONE; 2] });
+        incoming.erasers.insert(at, Eraser { order: (table, rank), slot });
+        self.eraser += 1;
+    }
+}
+
+impl Walk {
+    const EMPTY: Self = Self { chain: NONE, link: Link::Narrow, previous: NONE, at: NONE };
+
+    fn new(chain: u32, link: Link, incoming: &Incoming) -> Self {
+        Self { chain, link, previous: NONE, at: incoming.chains[chain as usize].first }
+    }
+
+    /// The next live op, or `NONE`. Discarded ones leave the chain, so that nobody meets them again.
+    #[inline]
+    fn peek(&mut self, incoming: &mut Incoming) -> u32 {
+        while let Some(slot) = incoming.slots.get(self.at as usize)
+            && !slot.op.is_live
+        {
+            let next = slot.next[self.link as usize];
+            match incoming.slots.get_mut(self.previous as usize) {
+                Some(previous) => previous.next[self.link as usize] = next,
+                None => incoming.chains[self.chain as usize].first = next,
+            }
+            self.at = next;
+        }
+        self.at
+    }
+
+    fn advance(&mut self, incoming: &Incoming) {
+        self.previous = self.at;
+        self.at = incoming.slots[self.at as usize].next[self.link as usize];
+    }
+}

@@ -1,0 +1,78 @@
+//! The tables and their keys; drawn in [the module above](crate::redb).
+
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::version::ServerVersion;
+use redb::TableDefinition;
+
+use crate::store::StorageError;
+
+pub(super) type Bytes8 = &'static [u8; 8];
+pub(super) type Bytes16 = &'static [u8; 16];
+pub(super) type Bytes24 = &'static [u8; 24];
+pub(super) type Slice = &'static [u8];
+pub(super) type Text = &'static str;
+
+pub(super) const META: TableDefinition<Text, u64> = TableDefinition::new("meta");
+pub(super) const REALMS: TableDefinition<Slice, Slice> = TableDefinition::new("realms");
+pub(super) const SCHEMAS: TableDefinition<Bytes8, Slice> = TableDefinition::new("schemas");
+pub(super) const ENTRIES: TableDefinition<Bytes16, Slice> = TableDefinition::new("entries");
+pub(super) const CLIENT_FILES: TableDefinition<Bytes16, Slice> =
+    TableDefinition::new("client_files");
+pub(super) const RECIPROCALS: TableDefinition<Bytes24, Slice> = TableDefinition::new("reciprocals");
+pub(super) const OBJECTS: TableDefinition<Slice, Slice> = TableDefinition::new("objects");
+pub(super) const USERS: TableDefinition<Text, Slice> = TableDefinition::new("users");
+pub(super) const SESSIONS: TableDefinition<Text, Slice> = TableDefinition::new("sessions");
+pub(super) const USER_SESSIONS: TableDefinition<(Text, Text), ()> =
+    TableDefinition::new("user_sessions");
+pub(super) const SECRETS: TableDefinition<Text, Slice> = TableDefinition::new("secrets");
+
+/// In `meta`: the format of the file.
+pub(super) const FORMAT: &str = "format";
+/// In `meta`: the id that the next realm gets; missing if there was none yet.
+pub(super) const NEXT_REALM: &str = "next_realm";
+
+/// Names a realm within the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RealmId(pub(super) u64);
+
+impl RealmId {
+    pub(super) fn schema(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    pub(super) fn entry(self, version: ServerVersion) -> [u8; 16] {
+        join(self.0, version.0)
+    }
+
+    pub(super) fn client_file(self, ident: FileIdent) -> [u8; 16] {
+        join(self.0, ident.0)
+    }
+
+    pub(super) fn reciprocal(self, ident: FileIdent, version: ServerVersion) -> [u8; 24] {
+        let mut key = [0; 24];
+        key[..16].copy_from_slice(&join(self.0, ident.0));
+        key[16..].copy_from_slice(&version.0.to_be_bytes());
+        key
+    }
+
+    pub(super) fn object(self, row: &[u8]) -> Vec<u8> {
+        [&self.0.to_be_bytes(), row].concat()
+    }
+}
+
+fn join(first: u64, second: u64) -> [u8; 16] {
+    ((u128::from(first) << 64) | u128::from(second)).to_be_bytes()
+}
+
+/// The version at the end of a key of `entries` or `reciprocals`.
+pub(super) fn version(key: &[u8]) -> Result<ServerVersion, StorageError> {
+    match key.last_chunk() {
+        Some(bytes) => Ok(ServerVersion(u64::from_be_bytes(*bytes))),
+        None => Err(StorageError::Corrupt("a key is too short")),
+    }
+}
+
+/// The row in a key of `objects`.
+pub(super) fn row(key: &[u8]) -> Result<&[u8], StorageError> {
+    key.get(8..).ok_or(StorageError::Corrupt("a key is too short"))
+}

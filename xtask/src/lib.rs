@@ -1,0 +1,63 @@
+//! What maintainers run: tests, the gate, vectors, benches. `cargo xtask --help` lists the commands.
+//!
+//! A command is a module with a clap `Args` struct and its `run`. The exit code is 0 for success and 1 when something is
+//! wrong; 2 is for arguments that can't be used.
+//!
+//! It is a library too, so that `cargo test` runs the same checks over the repository's vectors.
+
+#![expect(clippy::print_stdout, reason = "a command line program talks to its user")]
+
+pub mod vectors;
+
+mod bench;
+mod check;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// What maintainers of Bailiwick run.
+///
+/// `cargo xtask test` is the one to start with; `cargo xtask check` is what has to pass before a change lands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Test(test::Args),
+    Check(check::Args),
+    Tidy(tidy::Args),
+    Vectors(vectors::Args),
+    Bench(bench::Args),
+}
+
+impl Cli {
+    /// Runs the command that the arguments name.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Test(args) => exit_code(args.run()),
+            Command::Check(args) => exit_code(args.run()),
+            Command::Tidy(args) => exit_code(args.run()),
+            Command::Vectors(args) => args.run(),
+            Command::Bench(args) => exit_code(args.run()),
+        }
+    }
+}
+
+fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The steps of a command that runs other programs: each is announced, timed and listed at the end.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The steps that are done, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    done: Vec<(String, Duration)>,
+}
+
+impl Steps {
+    /// Runs a program to its end; its output is the step's. The name is the command line.
+    pub(crate) fn command(&mut self, command: &mut Command) -> Result<()> {
+        let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+        let mut name = program.to_string_lossy().into_owned();
+        for argument in command.get_args() {
+            name.push(' ');
+            name.push_str(&argument.to_string_lossy());
+        }
+        self.step(&name, || {
+            let program = command.get_program().to_string_lossy().into_owned();
+            let status = command.status().with_context(|| format!("can't run {program}"))?;
+            if !status.success() {
+                bail!("it ended with {status}");
+            }
+            Ok(())
+        })
+    }
+
+    /// Does one step. The error names it.
+    pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("\n==> {name}");
+        let start = Instant::now();
+        step().with_context(|| format!("failed: {name}"))?;
+        self.done.push((name.to_owned(), start.elapsed()));
+        Ok(())
+    }
+
+    /// Lists the steps with their durations.
+    pub(crate) fn print_summary(&self) {
+        println!();
+        for (name, duration) in &self.done {
+            println!("{:>8.1} s  {name}", duration.as_secs_f64());
+        }
+        let total: Duration = self.done.iter().map(|(_, duration)| duration).sum();
+        println!("{:>8.1} s  in all; everything passed", total.as_secs_f64());
+    }
+}

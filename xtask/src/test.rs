@@ -1,0 +1,91 @@
+//! `cargo xtask test`: every test that there is.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::step::{Steps, cargo, root};
+
+/// Runs every test: unit, vectors, property, doc tests, and the real Realm SDK against a real server.
+///
+/// The SDK runs in Node.js, which is the one thing that this needs besides Rust; the SDK itself is installed with
+/// `npm ci` at the first run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only the tests whose names contain this.
+    filter: Option<String>,
+}
+
+/// The oldest Node.js that has what the SDK's scripts use.
+const OLDEST_NODE: u32 = 18;
+
+/// Where the real SDK is installed.
+const SDK_DIR: &str = "crates/server/tests/realm_sdk";
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let mut steps = Steps::default();
+        run(&mut steps, self.filter.as_deref())?;
+        steps.print_summary();
+        Ok(())
+    }
+}
+
+/// Adds the steps that run every test, or those whose names contain `filter`.
+pub(crate) fn run(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    need_node()?;
+    install_sdk(steps, &root().join(SDK_DIR))?;
+    let tests = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+    steps.command(cargo(&tests).args(filter))
+}
+
+fn need_node() -> Result<()> {
+    let need = || {
+        format!(
+            "Node.js {OLDEST_NODE} or later is needed (https://nodejs.org): the Realm SDK runs in it"
+        )
+    };
+    let output = Command::new("node").arg("--version").output().with_context(need)?;
+    let version = String::from_utf8_lossy(&output.stdout);
+    match major(&version) {
+        Some(major) if major >= OLDEST_NODE => Ok(()),
+        _ => bail!("{}; found {}", need(), version.trim()),
+    }
+}
+
+/// The first number of `v20.11.1`.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+fn install_sdk(steps: &mut Steps, dir: &Path) -> Result<()> {
+    if is_fresh(dir) {
+        return Ok(());
+    }
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    steps.command(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(dir))
+}
+
+/// Whether what is installed is not older than what should be; npm writes its list of packages last.
+fn is_fresh(dir: &Path) -> bool {
+    let changed = |path: &str| fs::metadata(dir.join(path)).and_then(|it| it.modified()).ok();
+    match (changed("package-lock.json"), changed("node_modules/.package-lock.json")) {
+        (Some(wanted), Some(installed)) => installed >= wanted,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(major("v18.0.0\n"), Some(18));
+        assert_eq!(major("v9.1.0"), Some(9));
+        assert_eq!(major("20.1"), None);
+        assert_eq!(major(""), None);
+    }
+}
