@@ -5,6 +5,7 @@
 //! that returns `Err` when Bailiwick does not do what the case states; the framework finds the files, names the
 //! cases, uses all cores, and counts. A panic fails its case and no other.
 
+mod apply;
 mod changeset;
 mod file;
 mod integer;
@@ -148,8 +149,8 @@ impl Suite {
             Self::Lenient => Checker::Line(changeset::lenient),
             Self::Integers => Checker::Line(integer::check),
             Self::Merge => Checker::Line(merge::check),
+            Self::Apply => Checker::Line(apply::check),
             Self::Wire
-            | Self::Apply
             | Self::History
             | Self::Rules
             | Self::Functions

@@ -31,8 +31,6 @@ mod payload;
 mod rewrite;
 mod schema;
 mod set;
-#[cfg(test)]
-mod tests;
 mod transaction;
 mod update;
 

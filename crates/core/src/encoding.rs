@@ -160,6 +160,9 @@ mod tests {
         let mut out = Vec::new();
         put_u64(&mut out, u64::MAX);
         assert_eq!(Reader::new(&out).bytes(), Err(EncodingError::Truncated));
-        assert_eq!(Reader::new(&[0x80; 11]).u64(), Err(EncodingError::Invalid("an integer has more than 64 bits")));
+        assert_eq!(
+            Reader::new(&[0x80; 11]).u64(),
+            Err(EncodingError::Invalid("an integer has more than 64 bits"))
+        );
     }
 }

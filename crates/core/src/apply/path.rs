@@ -57,29 +57,24 @@ pub(super) fn resolve<'a>(
         let Some(&first) = path.clone().next() else {
             return Ok(Place::Field { object, column });
         };
-        let value = match column.collection {
-            CollectionKind::Set => return Err(Fault::PathElement),
-            _ => object.get_or_default(column),
-        };
-        let embedded = match column.collection {
-            CollectionKind::Single => match column.value_type {
-                ValueType::Embedded(_) => value,
-                ValueType::Mixed => {
-                    let element = Element { value_type: ValueType::Mixed, nullable: true, level: 1 };
-                    return resolve_nested(changeset, value, element, path.as_slice());
-                }
-                ValueType::Link(_) | ValueType::AnyLink => return Err(Fault::ThroughLink),
-                _ => return Err(Fault::Through),
-            },
-            _ => {
-                let element =
-                    Element { value_type: column.value_type, nullable: column.nullable, level: 1 };
-                if !matches!(column.value_type, ValueType::Embedded(_)) || path.len() == 1 {
-                    return resolve_nested(changeset, value, element, path.as_slice());
-                }
+        if column.collection == CollectionKind::Set {
+            return Err(Fault::PathElement);
+        }
+        let value = object.get_or_default(column);
+        let is_collection = column.collection != CollectionKind::Single;
+        let embedded = match column.value_type {
+            // An element of a collection of embedded objects; the last step is as for any collection.
+            ValueType::Embedded(_) if is_collection && path.len() > 1 => {
                 path.next();
                 step(changeset, value, first)?
             }
+            ValueType::Embedded(_) if !is_collection => value,
+            value_type if is_collection || value_type == ValueType::Mixed => {
+                let element = Element { value_type, nullable: column.nullable, level: 1 };
+                return resolve_nested(changeset, value, element, path.as_slice());
+            }
+            ValueType::Link(_) | ValueType::AnyLink => return Err(Fault::ThroughLink),
+            _ => return Err(Fault::Through),
         };
         let Some(PathElement::Key(field)) = path.next() else {
             return Err(Fault::PathElement);
@@ -98,17 +93,19 @@ fn resolve_nested<'a>(
     mut element: Element,
     path: &[PathElement],
 ) -> Result<Place<'a>, Fault> {
-    let (last, way) = path.split_last().ok_or(Fault::NotAnElement)?;
-    for step_element in way {
-        value = step(changeset, value, *step_element)?;
+    let (end, way) = path.split_last().ok_or(Fault::NotAnElement)?;
+    for &by in way {
+        value = step(changeset, value, by)?;
         match element.value_type {
             ValueType::Mixed => element.level += 1,
             ValueType::Link(_) | ValueType::AnyLink => return Err(Fault::ThroughLink),
             _ => return Err(Fault::Through),
         }
     }
-    match (value, *last) {
-        (Value::List(list), PathElement::Index(index)) => Ok(Place::Element { list, index, element }),
+    match (value, *end) {
+        (Value::List(list), PathElement::Index(index)) => {
+            Ok(Place::Element { list, index, element })
+        }
         (Value::Dictionary(dictionary), PathElement::Key(key)) => {
             Ok(Place::Entry { dictionary, key: changeset.text(key), element })
         }

@@ -93,8 +93,7 @@ impl Context<'_> {
 
     fn link(self, link: &changeset::Link, value_type: ValueType) -> Result<Value, Fault> {
         let name = self.changeset.text(link.table);
-        let target =
-            self.schema.class(name).ok_or_else(|| Fault::NoClass(Fault::name(name)))?;
+        let target = self.schema.class(name).ok_or_else(|| Fault::NoClass(Fault::name(name)))?;
         let key = check_key(self.changeset, target, link.object)?;
         if target.kind() == ClassKind::Asymmetric || self.class.kind() == ClassKind::Asymmetric {
             return Err(Fault::AsymmetricLink);

@@ -34,10 +34,8 @@ impl<'c> Rewriter<'c> {
         target: &Target,
         remaining: &Set,
     ) {
-        let mut out = vec![Instruction::Clear {
-            target: target.clone(),
-            collection: CollectionKind::Set,
-        }];
+        let mut out =
+            vec![Instruction::Clear { target: target.clone(), collection: CollectionKind::Set }];
         for element in remaining.iter() {
             let value = self.payload(schema, element);
             // A link to a class that is gone reads as null, which such a set cannot hold.

@@ -76,7 +76,8 @@ pub(super) fn add_column(
         let is_same = own.value_type == value_type && own.collection == column.collection;
         return if is_same { Ok(None) } else { Err(Fault::FieldDiffers) };
     }
-    if column.collection == CollectionKind::Dictionary && column.key_type != Some(TypeCode::String) {
+    if column.collection == CollectionKind::Dictionary && column.key_type != Some(TypeCode::String)
+    {
         return Err(Fault::ColumnType("a dictionary whose keys are not strings"));
     }
     match (value_type, column.collection) {

@@ -11,7 +11,11 @@ use crate::schema::{Column, ValueType};
 use crate::state::{Set, SetOrder, Value};
 
 /// Adds an element, unless an equal one is there.
-pub(super) fn insert(place: Place<'_>, payload: &Payload, context: Context<'_>) -> Result<(), Fault> {
+pub(super) fn insert(
+    place: Place<'_>,
+    payload: &Payload,
+    context: Context<'_>,
+) -> Result<(), Fault> {
     let (set, column) = set_of(place)?;
     let value = context.value(payload, column.value_type, column.nullable)?;
     set.insert(value, SetOrder::of(column.value_type));

@@ -8,14 +8,16 @@ use bailiwick_protocol::changeset::{CollectionKind, Payload};
 
 use super::error::Fault;
 use super::path::{Element, Place};
-use super::payload::{
-    Context, become_collection, check_dictionary_key, check_level, wrong_type,
-};
+use super::payload::{Context, become_collection, check_dictionary_key, check_level, wrong_type};
 use crate::schema::{Column, ValueType};
 use crate::state::{Dictionary, Object, Sequence, Value};
 
 /// Writes a value to a place.
-pub(super) fn update(place: Place<'_>, payload: &Payload, context: Context<'_>) -> Result<(), Fault> {
+pub(super) fn update(
+    place: Place<'_>,
+    payload: &Payload,
+    context: Context<'_>,
+) -> Result<(), Fault> {
     match place {
         Place::Field { object, column } => update_field(object, column, payload, context),
         Place::Element { list, index, element } => {
@@ -24,6 +26,11 @@ pub(super) fn update(place: Place<'_>, payload: &Payload, context: Context<'_>) 
             match (element.value_type, payload) {
                 // The object is there already.
                 (ValueType::Embedded(_), Payload::ObjectValue) => Ok(()),
+                (ValueType::Float | ValueType::Double, _) => {
+                    let new = context.value(payload, element.value_type, element.nullable)?;
+                    assign(value, new, element.value_type);
+                    Ok(())
+                }
                 _ => write(value, element, payload, context),
             }
         }
@@ -111,7 +118,7 @@ fn update_field(
         }
         (value_type, _) => {
             let value = context.value(payload, value_type, column.nullable)?;
-            object.set(column.id, value);
+            assign(object.get_or_default(column), value, value_type);
             Ok(())
         }
     }
@@ -132,14 +139,14 @@ fn update_entry(
         (ValueType::Embedded(_), Payload::ObjectValue) => {
             dictionary.insert(key, Value::Object(Arc::default()));
         }
-        _ => match dictionary.get_mut(key) {
-            Some(value) => write(value, element, payload, context)?,
-            None => {
-                let mut value = Value::Null;
-                write(&mut value, element, payload, context)?;
-                dictionary.insert(key, value);
+        _ => {
+            if let Some(value) = dictionary.get_mut(key) {
+                return write(value, element, payload, context);
             }
-        },
+            let mut value = Value::Null;
+            write(&mut value, element, payload, context)?;
+            dictionary.insert(key, value);
+        }
     }
     Ok(())
 }
@@ -160,5 +167,19 @@ fn write(
             *value = context.value(payload, value_type, element.nullable)?;
             Ok(())
         }
+    }
+}
+
+/// Replaces a value. Fields and lists of floating point numbers keep a number that is equal, so that 0 is not
+/// replaced by -0: the reference does not write there what compares equal, and neither do devices.
+fn assign(value: &mut Value, new: Value, value_type: ValueType) {
+    #[expect(clippy::float_cmp, reason = "it is the comparison of the reference")]
+    let is_kept = match (&*value, &new) {
+        (Value::Float(old), Value::Float(new)) => value_type == ValueType::Float && old == new,
+        (Value::Double(old), Value::Double(new)) => value_type == ValueType::Double && old == new,
+        _ => false,
+    };
+    if !is_kept {
+        *value = new;
     }
 }

@@ -62,7 +62,8 @@ impl Schema {
             }
         }
         reader.finish()?;
-        let targets = classes.values().flat_map(Class::columns).map(|(_, column)| column.value_type);
+        let targets =
+            classes.values().flat_map(Class::columns).map(|(_, column)| column.value_type);
         for value_type in targets {
             if !target_fits(value_type, &classes) {
                 return Err(EncodingError::Invalid("a column has no proper target class"));
@@ -175,8 +176,7 @@ fn type_code(value_type: ValueType) -> (u8, Option<ClassId>) {
 
 /// What applying relies on: a target exists, and is embedded exactly if the column says so.
 fn target_fits(value_type: ValueType, classes: &BTreeMap<ClassId, Class>) -> bool {
-    let is_embedded =
-        |class| classes.get(&class).map(|class| class.kind() == ClassKind::Embedded);
+    let is_embedded = |class| classes.get(&class).map(|class| class.kind() == ClassKind::Embedded);
     match value_type {
         ValueType::Link(class) => is_embedded(class) == Some(false),
         ValueType::Embedded(class) => is_embedded(class) == Some(true),

@@ -15,8 +15,14 @@ const EXPONENT_BIAS: i32 = 6176;
 enum Parts {
     /// All its bits; they order the NaNs.
     Nan(u128),
-    Infinity { negative: bool },
-    Finite { negative: bool, coefficient: u128, exponent: i32 },
+    Infinity {
+        negative: bool,
+    },
+    Finite {
+        negative: bool,
+        coefficient: u128,
+        exponent: i32,
+    },
 }
 
 /// Compares by numeric value. NaNs come before all numbers, in the order of their bits.
@@ -107,7 +113,11 @@ fn sign(parts: Parts) -> i8 {
     match parts {
         Parts::Finite { coefficient: 0, .. } | Parts::Nan(_) => 0,
         Parts::Finite { negative, .. } | Parts::Infinity { negative } => {
-            if negative { -1 } else { 1 }
+            if negative {
+                -1
+            } else {
+                1
+            }
         }
     }
 }

@@ -87,7 +87,9 @@ impl State {
             Value::List(list) => {
                 let mut elements = f.debug_list();
                 list.iter().for_each(|element| {
-                    elements.entry(&Written(|f: &mut fmt::Formatter<'_>| self.write_value(f, element, value_type)));
+                    elements.entry(&Written(|f: &mut fmt::Formatter<'_>| {
+                        self.write_value(f, element, value_type)
+                    }));
                 });
                 elements.finish()
             }
@@ -98,17 +100,30 @@ impl State {
                     match element {
                         Value::Link(link) => links.push(self.link_text(link)),
                         _ => {
-                            elements.entry(&Written(|f: &mut fmt::Formatter<'_>| self.write_value(f, element, value_type)));
+                            elements.entry(&Written(|f: &mut fmt::Formatter<'_>| {
+                                self.write_value(f, element, value_type)
+                            }));
                         }
                     }
                 }
                 links.sort_unstable();
-                elements.entries(links.iter().map(|link| Written(|f: &mut fmt::Formatter<'_>| f.write_str(link)))).finish()
+                elements
+                    .entries(
+                        links
+                            .iter()
+                            .map(|link| Written(|f: &mut fmt::Formatter<'_>| f.write_str(link))),
+                    )
+                    .finish()
             }
             Value::Dictionary(dictionary) => {
                 let mut entries = f.debug_map();
                 dictionary.iter().for_each(|(key, value)| {
-                    entries.entry(&key, &Written(|f: &mut fmt::Formatter<'_>| self.write_value(f, value, value_type)));
+                    entries.entry(
+                        &key,
+                        &Written(|f: &mut fmt::Formatter<'_>| {
+                            self.write_value(f, value, value_type)
+                        }),
+                    );
                 });
                 entries.finish()
             }
@@ -117,7 +132,10 @@ impl State {
                 let Some(class) = class else { return f.write_str("an object without class") };
                 let mut fields = f.debug_struct(class.name());
                 for (name, column) in class.columns() {
-                    fields.field(name, &Written(|f: &mut fmt::Formatter<'_>| self.write_field(f, object, column)));
+                    fields.field(
+                        name,
+                        &Written(|f: &mut fmt::Formatter<'_>| self.write_field(f, object, column)),
+                    );
                 }
                 fields.finish()
             }

@@ -27,9 +27,7 @@ use std::sync::Arc;
 use bailiwick_protocol::changeset::{Decimal, Timestamp};
 
 use super::{Dictionary, Link, Object, Sequence, Set, Value, decode_row, encode_row};
-use crate::encoding::{
-    EncodingError, Reader, put_bytes, put_i64, put_len, put_u32,
-};
+use crate::encoding::{EncodingError, Reader, put_bytes, put_i64, put_len, put_u32};
 use crate::schema::{ClassId, ColumnId};
 
 const VERSION: u8 = 1;
@@ -242,8 +240,10 @@ mod tests {
             any::<u128>().prop_map(|bits| Value::Decimal(Decimal(bits))),
             any::<[u8; 12]>().prop_map(Value::ObjectId),
             any::<[u8; 16]>().prop_map(Value::Uuid),
-            (any::<u32>(), key())
-                .prop_map(|(class, key)| Value::Link(Arc::new(Link { class: ClassId(class), key }))),
+            (any::<u32>(), key()).prop_map(|(class, key)| Value::Link(Arc::new(Link {
+                class: ClassId(class),
+                key
+            }))),
             prop::collection::vec(any::<i64>().prop_map(Value::Int), 0..5).prop_map(|elements| {
                 let mut set = Set::default();
                 for element in elements {

@@ -90,9 +90,7 @@ impl State {
         &'a self,
         prefix: &'a [u8],
     ) -> impl Iterator<Item = (&'a ObjectRow, &'a Bytes)> {
-        self.objects
-            .range(Box::from(prefix)..)
-            .take_while(move |(row, _)| row.starts_with(prefix))
+        self.objects.range(Box::from(prefix)..).take_while(move |(row, _)| row.starts_with(prefix))
     }
 }
 

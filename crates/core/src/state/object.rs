@@ -112,10 +112,9 @@ impl Column {
             ValueType::Decimal => Value::Decimal(Decimal(0x3040 << 112)),
             ValueType::ObjectId => Value::ObjectId([0; 12]),
             ValueType::Uuid => Value::Uuid([0; 16]),
-            ValueType::Mixed
-            | ValueType::Link(_)
-            | ValueType::AnyLink
-            | ValueType::Embedded(_) => Value::Null,
+            ValueType::Mixed | ValueType::Link(_) | ValueType::AnyLink | ValueType::Embedded(_) => {
+                Value::Null
+            }
         }
     }
 }
