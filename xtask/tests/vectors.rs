@@ -35,6 +35,12 @@ fn integers_are_read_and_written_exactly() {
 }
 
 #[test]
+fn concurrent_histories_merge_to_the_stated_bytes() {
+    check(Suite::Merge, "merge/pairs.jsonl.gz", 2064);
+    check(Suite::Merge, "merge/random.jsonl.gz", 1500);
+}
+
+#[test]
 fn a_file_that_holds_nothing_or_no_json_fails() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for (name, content) in
