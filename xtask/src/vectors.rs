@@ -10,6 +10,7 @@ mod changeset;
 mod file;
 mod integer;
 mod merge;
+mod wire;
 
 use std::any::Any;
 use std::fmt;
@@ -78,7 +79,6 @@ pub enum Suite {
 enum Checker {
     /// Each line is a case of its own.
     Line(fn(&Value, &Context) -> Result<()>),
-    #[expect(dead_code, reason = "the suite `wire` is on its way")]
     /// A line means something only together with the lines before it. One outcome a line.
     File(fn(&[Value], &Context) -> Vec<Result<()>>),
 }
@@ -149,9 +149,9 @@ impl Suite {
             Self::Lenient => Checker::Line(changeset::lenient),
             Self::Integers => Checker::Line(integer::check),
             Self::Merge => Checker::Line(merge::check),
+            Self::Wire => Checker::File(wire::check),
             Self::Apply => Checker::Line(apply::check),
-            Self::Wire
-            | Self::History
+            Self::History
             | Self::Rules
             | Self::Functions
             | Self::Collections

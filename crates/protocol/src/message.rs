@@ -59,7 +59,7 @@ use bytes::Bytes;
 pub use bind::Bind;
 pub use body::Body;
 pub use client_error::ClientError;
-pub use download::{Download, DownloadHeader};
+pub use download::{CursorError, Download, DownloadHeader};
 pub use entry::{DownloadEntry, Entries, Entry, UploadEntry};
 pub use error::{EntryError, EntryFault, InflateError, NumberFault, ParseError, Refusal};
 pub use error_body::{Backoff, ErrorBody, RejectedUpdate, Rejection};

@@ -71,7 +71,41 @@ impl Download {
     }
 }
 
+/// How the cursors of one DOWNLOAD contradict each other; devices take it as a violation of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CursorError {
+    /// The device would stand where there is no history yet.
+    #[error("the download cursor is beyond the latest server version")]
+    BeyondHead,
+    /// A client version would come back before it is acknowledged.
+    #[error("the download cursor has a client version beyond the upload cursor")]
+    Unacknowledged,
+    /// The device uploaded on top of a server version that it has not integrated.
+    #[error("the upload cursor has a server version beyond the download cursor")]
+    NotIntegrated,
+}
+
 impl DownloadHeader {
+    /// Checks what a device checks before it looks at its own cursors. What it compares with those, that no cursor
+    /// moves back, is not checked here.
+    ///
+    /// # Errors
+    ///
+    /// The first contradiction.
+    pub fn check(&self) -> Result<(), CursorError> {
+        let (download, upload) = (self.download_cursor, self.upload_cursor);
+        if download.server_version > self.latest_server_version.version {
+            Err(CursorError::BeyondHead)
+        } else if download.last_integrated_client_version > upload.client_version {
+            Err(CursorError::Unacknowledged)
+        } else if upload.last_integrated_server_version > download.server_version {
+            Err(CursorError::NotIntegrated)
+        } else {
+            Ok(())
+        }
+    }
+
     /// The message that holds `entries`, ready to be sent: compressed as [`Body::compress`] does, with no copy of a
     /// changeset but the one in the result.
     pub fn print_with(&self, entries: &[DownloadEntry]) -> Vec<u8> {
@@ -94,5 +128,41 @@ impl DownloadHeader {
             compressed_len,
         ];
         head::push(out, NAME, &fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::Salt;
+    use crate::version::{ClientVersion, ServerVersion};
+
+    #[test]
+    fn a_device_integrates_no_more_than_there_is_and_is_acknowledged() {
+        let check = |[download, client, latest, upload_client, upload_server]: [u64; 5],
+                     expected| {
+            let header = DownloadHeader {
+                session: SessionIdent(1),
+                download_cursor: DownloadCursor {
+                    server_version: ServerVersion(download),
+                    last_integrated_client_version: ClientVersion(client),
+                },
+                latest_server_version: SaltedVersion {
+                    version: ServerVersion(latest),
+                    salt: Salt(7),
+                },
+                upload_cursor: UploadCursor {
+                    client_version: ClientVersion(upload_client),
+                    last_integrated_server_version: ServerVersion(upload_server),
+                },
+                downloadable_bytes: 0,
+            };
+            assert_eq!(header.check(), expected);
+        };
+        check([0, 0, 0, 0, 0], Ok(()));
+        check([3, 4, 9, 6, 3], Ok(()));
+        check([5, 0, 4, 0, 0], Err(CursorError::BeyondHead));
+        check([3, 7, 3, 6, 0], Err(CursorError::Unacknowledged));
+        check([3, 4, 9, 6, 4], Err(CursorError::NotIntegrated));
     }
 }

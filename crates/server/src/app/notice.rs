@@ -27,6 +27,10 @@ impl fmt::Display for Notice {
                  every user may read and write every partition",
             ),
             Self::UnreadField { file, field } => write!(f, "{file}: `{field}` is not used yet"),
+            Self::UnreadPath(path) if path == "data_sources/" => write!(
+                f,
+                "{path} is not used yet, except for the place of the partition key in its schemas"
+            ),
             Self::UnreadPath(path) => write!(f, "{path} is not used yet"),
         }
     }

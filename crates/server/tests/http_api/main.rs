@@ -8,4 +8,5 @@ mod location;
 mod login;
 mod service;
 mod session;
+mod storage;
 mod tokens;

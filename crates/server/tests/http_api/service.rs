@@ -63,41 +63,45 @@ impl Service {
     }
 
     pub(crate) fn with(addressing: Addressing, origins: AllowedOrigins, more: Router) -> Self {
-        Self::open(Arc::default(), example_app(), addressing, origins, more)
-    }
-
-    /// A server of the same accounts, for another app.
-    pub(crate) fn of_other_app(&self) -> Self {
-        let app = App { id: "other-vwxyz".parse().unwrap(), ..example_app() };
-        let accounts = Arc::clone(&self.accounts);
-        Self::open(accounts, app, Addressing::FromHost, AllowedOrigins::Any, Router::new())
-    }
-
-    /// A new process on the same accounts.
-    pub(crate) fn started_again(&self) -> Self {
-        let accounts = Arc::clone(&self.accounts);
-        let (addressing, origins) = (Addressing::FromHost, AllowedOrigins::Any);
-        Self::open(accounts, example_app(), addressing, origins, Router::new())
-    }
-
-    fn open(
-        accounts: Arc<MemoryStore>,
-        app: App,
-        addressing: Addressing,
-        origins: AllowedOrigins,
-        more: Router,
-    ) -> Self {
+        let accounts = Arc::new(MemoryStore::default());
+        let app = example_app();
         let clock = Arc::new(TestClock(AtomicU64::new(START_S * 1000)));
-        let authenticator =
-            Authenticator::open(Arc::clone(&accounts) as Arc<dyn Accounts>, &app.id).unwrap();
         let api = Arc::new(Api {
+            authenticator: authenticator(Arc::clone(&accounts) as Arc<dyn Accounts>, &app),
             app: Arc::new(app),
-            authenticator: Arc::new(authenticator),
             addressing,
             origins,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         });
         Self { router: router(&api, more), api, accounts, clock }
+    }
+
+    /// A new process on the same accounts.
+    pub(crate) fn started_again(&self) -> Self {
+        self.serving(example_app(), Arc::clone(&self.accounts) as Arc<dyn Accounts>)
+    }
+
+    /// A server of the same accounts, for another app.
+    pub(crate) fn of_other_app(&self) -> Self {
+        let app = App { id: "other-vwxyz".parse().unwrap(), ..example_app() };
+        self.serving(app, Arc::clone(&self.accounts) as Arc<dyn Accounts>)
+    }
+
+    /// A server of other accounts, for the same app.
+    pub(crate) fn on_accounts(&self, accounts: Arc<dyn Accounts>) -> Self {
+        self.serving(example_app(), accounts)
+    }
+
+    fn serving(&self, app: App, accounts: Arc<dyn Accounts>) -> Self {
+        let api = Arc::new(Api {
+            authenticator: authenticator(accounts, &app),
+            app: Arc::new(app),
+            addressing: self.api.addressing.clone(),
+            origins: self.api.origins.clone(),
+            clock: Arc::clone(&self.api.clock),
+        });
+        let router = router(&api, Router::new());
+        Self { router, api, accounts: Arc::clone(&self.accounts), clock: Arc::clone(&self.clock) }
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
@@ -205,4 +209,8 @@ impl Clock for TestClock {
 
 fn example_app() -> App {
     App::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/inventory")).unwrap()
+}
+
+fn authenticator(accounts: Arc<dyn Accounts>, app: &App) -> Arc<Authenticator> {
+    Arc::new(Authenticator::open(accounts, &app.id).unwrap())
 }

@@ -93,6 +93,19 @@ async fn forged_access_tokens_are_refused() {
 }
 
 #[tokio::test]
+async fn no_character_of_a_token_can_be_changed_or_left_out() {
+    let service = Service::new();
+    let good = service.log_in().await.access_token;
+    for at in 0..good.len() {
+        let (start, end) = (&good[..at], &good[at + 1..]);
+        let other = if good.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+        for token in [format!("{start}{end}"), format!("{start}{other}{end}")] {
+            service.get(PROFILE, Some(&token)).await.error(401, "InvalidSession");
+        }
+    }
+}
+
+#[tokio::test]
 async fn genuine_tokens_with_wrong_claims_are_refused() {
     let service = Service::new();
     let session = service.log_in().await;

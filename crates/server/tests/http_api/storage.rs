@@ -1,0 +1,92 @@
+use std::io;
+use std::sync::Arc;
+
+use bailiwick_storage::account::{Accounts, LoginSession, User};
+use bailiwick_storage::store::StorageError;
+
+use crate::service::{LOGIN, PROFILE, SESSION, Service};
+
+/// Accounts that keep secrets and nothing else.
+#[derive(Debug)]
+struct Broken {
+    accounts: Arc<dyn Accounts>,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Failing,
+    Panicking,
+}
+
+#[tokio::test]
+async fn a_storage_that_fails_is_an_internal_error() {
+    check(How::Failing).await;
+}
+
+#[tokio::test]
+async fn a_storage_that_panics_is_an_internal_error() {
+    check(How::Panicking).await;
+}
+
+async fn check(how: How) {
+    let service = Service::new();
+    let session = service.log_in().await;
+    let accounts = Arc::clone(&service.accounts) as Arc<dyn Accounts>;
+    let broken = service.on_accounts(Arc::new(Broken { accounts, how }));
+    let (access, refresh) = (Some(&*session.access_token), Some(&*session.refresh_token));
+    for answer in [
+        broken.post(LOGIN, None, "{}").await,
+        broken.get(PROFILE, access).await,
+        broken.post(SESSION, refresh, "").await,
+        broken.delete(SESSION, refresh).await,
+    ] {
+        let message = answer.error(500, "InternalServerError");
+        assert_eq!(message, "internal server error", "clients learn nothing more");
+    }
+    // Bad tokens are found out without the storage.
+    broken.get(PROFILE, refresh).await.error(401, "InvalidSession");
+}
+
+impl Broken {
+    fn break_down<T>(&self) -> Result<T, StorageError> {
+        match self.how {
+            How::Failing => Err(StorageError::Backend(io::Error::other("disk 7 is full").into())),
+            How::Panicking => panic!("disk 7 is on fire"),
+        }
+    }
+}
+
+impl Accounts for Broken {
+    fn secret(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StorageError> {
+        self.accounts.secret(name, proposal)
+    }
+
+    fn put_user(&self, _: &User) -> Result<(), StorageError> {
+        self.break_down()
+    }
+
+    fn user(&self, _: &str) -> Result<Option<User>, StorageError> {
+        self.break_down()
+    }
+
+    fn create_user(&self, _: &User, _: &LoginSession) -> Result<(), StorageError> {
+        self.break_down()
+    }
+
+    fn put_session(&self, _: &LoginSession) -> Result<(), StorageError> {
+        self.break_down()
+    }
+
+    fn session(&self, _: &str) -> Result<Option<LoginSession>, StorageError> {
+        self.break_down()
+    }
+
+    fn revoke_session(&self, _: &str) -> Result<bool, StorageError> {
+        self.break_down()
+    }
+
+    fn delete_user(&self, _: &str) -> Result<bool, StorageError> {
+        self.break_down()
+    }
+}
