@@ -40,6 +40,7 @@ pub mod apply;
 mod encoding;
 pub mod history;
 pub mod merge;
+pub mod partition;
 pub mod schema;
 pub mod state;
 
