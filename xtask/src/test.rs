@@ -18,9 +18,6 @@ pub(crate) struct Args {
     filter: Option<String>,
 }
 
-/// The oldest Node.js that has what the SDK's scripts use.
-const OLDEST_NODE: u32 = 18;
-
 /// Where the real SDK is installed.
 const SDK_DIR: &str = "crates/server/tests/realm_sdk";
 
@@ -35,22 +32,30 @@ impl Args {
 
 /// Adds the steps that run every test, or those whose names contain `filter`.
 pub(crate) fn run(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
-    need_node()?;
-    install_sdk(steps, &root().join(SDK_DIR))?;
+    let sdk = root().join(SDK_DIR);
+    need_node(&sdk)?;
+    install_sdk(steps, &sdk)?;
     let tests = ["test", "--workspace", "--all-features", "--no-fail-fast"];
     steps.command(cargo(&tests).args(filter))
 }
 
-fn need_node() -> Result<()> {
+/// Node.js is there, and new enough for what the SDK's scripts use.
+fn need_node(sdk: &Path) -> Result<()> {
+    let package =
+        fs::read(sdk.join("package.json")).context("the tests of the SDK are not there")?;
+    let package: serde_json::Value = serde_json::from_slice(&package).context("package.json")?;
+    let oldest = package["engines"]["node"].as_str().and_then(|it| it.strip_prefix(">="));
+    let oldest: u32 = oldest.and_then(|it| it.parse().ok()).context("package.json: engines")?;
+
     let need = || {
         format!(
-            "Node.js {OLDEST_NODE} or later is needed (https://nodejs.org): the Realm SDK runs in it"
+            "Node.js {oldest} or later is needed (https://nodejs.org): the Realm SDK runs in it"
         )
     };
     let output = Command::new("node").arg("--version").output().with_context(need)?;
     let version = String::from_utf8_lossy(&output.stdout);
     match major(&version) {
-        Some(major) if major >= OLDEST_NODE => Ok(()),
+        Some(major) if major >= oldest => Ok(()),
         _ => bail!("{}; found {}", need(), version.trim()),
     }
 }
@@ -65,7 +70,7 @@ fn install_sdk(steps: &mut Steps, dir: &Path) -> Result<()> {
         return Ok(());
     }
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    steps.command(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(dir))
+    steps.command(Command::new(npm).args(["ci"]).current_dir(dir))
 }
 
 /// Whether what is installed is not older than what should be; npm writes its list of packages last.

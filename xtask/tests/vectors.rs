@@ -30,6 +30,11 @@ fn malformed_changesets_are_refused() {
 }
 
 #[test]
+fn what_only_the_reference_accepts_is_refused() {
+    check(Suite::Lenient, "changesets/lenient.jsonl", 83);
+}
+
+#[test]
 fn integers_are_read_and_written_exactly() {
     check(Suite::Integers, "changesets/integers.jsonl", 191);
 }
@@ -38,6 +43,11 @@ fn integers_are_read_and_written_exactly() {
 fn concurrent_histories_merge_to_the_stated_bytes() {
     check(Suite::Merge, "merge/pairs.jsonl.gz", 2064);
     check(Suite::Merge, "merge/random.jsonl.gz", 1500);
+}
+
+#[test]
+fn changesets_lead_to_the_stated_objects() {
+    check(Suite::Apply, "apply/cases.jsonl.gz", 892);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The suites of changeset bytes: `changesets`, `invalid` and `lenient`.
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use bailiwick_core::apply::{ApplyError, Fault, Refusal};
+use bailiwick_core::state::State;
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::changeset::json::ChangesetJson;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Context;
 
@@ -29,7 +31,7 @@ pub(super) fn valid(case: &Value, _: &Context) -> Result<()> {
 
     let expected = case.reencoded.unwrap_or_else(|| hex::encode(&case.hex));
     same_bytes("encoded", &changeset, &expected)?;
-    let stated = serde_json::json!({ "strings": case.strings, "instructions": case.instructions });
+    let stated = json!({ "strings": case.strings, "instructions": case.instructions });
     let stated = ChangesetJson::deserialize(&stated).context("the stated instructions")?;
     let stated = Changeset::try_from(&stated).context("the stated instructions")?;
     same_bytes("encoded from JSON", &stated, &expected)?;
@@ -88,15 +90,40 @@ pub(super) fn lenient(case: &Value, context: &Context) -> Result<()> {
         valid(case, context)?;
         return Changeset::decode(&hex)?.check().with_context(|| format!("{rule} is allowed"));
     }
+    let changeset = Changeset::decode(&hex);
     let refused = match layer {
-        Layer::Decode => Changeset::decode(&hex).is_err(),
-        Layer::Check => {
-            Changeset::decode(&hex).context("only the check refuses it")?.check().is_err()
-        }
-        Layer::Schema => bail!("there is nothing to apply it to yet"),
+        Layer::Decode => changeset.is_err(),
+        Layer::Check => changeset.context("only the check refuses it")?.check().is_err(),
+        Layer::Schema => is_bad_key(&changeset.context("only the schema refuses it")?)?,
     };
     ensure!(refused, "it is accepted, but must be refused: {rule}");
     Ok(())
+}
+
+/// Whether the changeset names a dictionary key that cannot be, in the realm that all such cases fit: class `Task`
+/// with an integer key, `map` a dictionary of anything, the object 1.
+fn is_bad_key(changeset: &Changeset) -> Result<bool> {
+    let realm = json!({
+        "strings": ["Task", "_id", "map"],
+        "instructions": [
+            {
+                "op": "AddTable", "table": "Task", "kind": "topLevel",
+                "pkField": "_id", "pkType": "int", "pkNullable": false,
+            },
+            {
+                "op": "AddColumn", "table": "Task", "field": "map", "type": "null", "nullable": true,
+                "collection": "dictionary", "keyType": "string",
+            },
+            { "op": "CreateObject", "table": "Task", "object": { "type": "int", "value": 1 } },
+        ],
+    });
+    let mut state = State::default();
+    let _ = state.apply(&Changeset::try_from(&ChangesetJson::deserialize(realm)?)?)?;
+    match state.apply(changeset) {
+        Ok(_) => Ok(false),
+        Err(ApplyError::Refused(Refusal { fault: Fault::BadKey(_), .. })) => Ok(true),
+        Err(error) => Err(error).context("it is refused, but not for its key"),
+    }
 }
 
 fn same(what: &str, found: &Value, expected: &Value) -> Result<()> {
