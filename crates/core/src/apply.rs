@@ -31,6 +31,8 @@ mod payload;
 mod rewrite;
 mod schema;
 mod set;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod update;
 
