@@ -8,6 +8,7 @@
 mod apply;
 mod changeset;
 mod file;
+mod history;
 mod integer;
 mod merge;
 mod wire;
@@ -151,11 +152,8 @@ impl Suite {
             Self::Merge => Checker::Line(merge::check),
             Self::Wire => Checker::File(wire::check),
             Self::Apply => Checker::Line(apply::check),
-            Self::History
-            | Self::Rules
-            | Self::Functions
-            | Self::Collections
-            | Self::Partitioning => return None,
+            Self::History => Checker::Line(history::check),
+            Self::Rules | Self::Functions | Self::Collections | Self::Partitioning => return None,
         })
     }
 }
