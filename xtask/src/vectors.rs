@@ -88,7 +88,6 @@ enum Checker {
 #[derive(Debug, Default)]
 pub struct Context {
     /// The base state of a file of `merge` pairs: changesets to apply, in order, to an empty realm.
-    #[expect(dead_code, reason = "the suite `merge` is on its way")]
     pub(crate) base: Option<Vec<Vec<u8>>>,
 }
 
