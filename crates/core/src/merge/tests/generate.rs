@@ -212,26 +212,26 @@ impl Device {
                 write.push(format!("update A/{k}/m int:{value}"));
                 model.mixed = Mixed::Scalar;
             }
-            24 => match &mut model.mixed {
-                Mixed::List(len) => {
+            24 => {
+                if let Mixed::List(len) = &mut model.mixed {
                     let at = p % (*len + 1);
                     write.push(format!("insert A/{k}/m/{at} int:{value} {len}"));
                     *len += 1;
-                }
-                _ => {
+                } else {
                     write.push(format!("update A/{k}/m list"));
                     write.push(format!("clear A/{k}/m list"));
                     model.mixed = Mixed::List(0);
                 }
-            },
-            25 => match &mut model.mixed {
-                Mixed::Dictionary => write.push(format!("update A/{k}/m/@{key} int:{value}")),
-                _ => {
+            }
+            25 => {
+                if let Mixed::Dictionary = &model.mixed {
+                    write.push(format!("update A/{k}/m/@{key} int:{value}"));
+                } else {
                     write.push(format!("update A/{k}/m dict"));
                     write.push(format!("clear A/{k}/m dict"));
                     model.mixed = Mixed::Dictionary;
                 }
-            },
+            }
             26 => {
                 let len = model.embedded.len();
                 if len > 1 {

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::generate::{ALL, Action, SCHEMA, actions, transactions};
+use super::generate::{ALL, Action, CONVERGENT, SCHEMA, actions, base, transactions};
 use super::naive;
 use super::text::print;
 use crate::merge::{Concurrent, merge};
+use crate::state::State;
 
 /// What each side has become, and the changesets that were touched.
 type Outcome = Option<Vec<(String, bool)>>;
@@ -30,12 +31,39 @@ fn merged(ours: &[Concurrent], theirs: &[Concurrent]) -> [Outcome; 2] {
     }
 }
 
+/// The state of a device that starts from `state` and applies `entries`.
+fn applied(mut state: State, entries: &[Concurrent]) -> Result<State, TestCaseError> {
+    for entry in entries {
+        let changeset = entry.changeset();
+        let outcome = state.apply(changeset);
+        let applied = outcome
+            .map_err(|error| TestCaseError::fail(format!("{error:?}: {}", print(changeset))))?;
+        prop_assert!(applied.rewritten.is_none());
+    }
+    Ok(state)
+}
+
 fn both(kinds: Range<u8>) -> impl Strategy<Value = (Vec<Action>, Vec<Action>)> {
     (actions(kinds.clone()), actions(kinds))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever two devices did at the same time, both orders apply and end in the same state.
+    #[test]
+    fn both_orders_converge((ours, theirs) in both(CONVERGENT)) {
+        let mut common = State::default();
+        for changeset in base() {
+            prop_assert!(common.apply(&changeset).unwrap().rewritten.is_none());
+        }
+        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let (mut ours_after, mut theirs_after) = (ours.clone(), theirs.clone());
+        merge(&mut ours_after, &mut theirs_after).unwrap();
+        let here = applied(applied(common.clone(), &ours)?, &theirs_after)?;
+        let there = applied(applied(common, &theirs)?, &ours_after)?;
+        prop_assert_eq!(here, there);
+    }
 
     /// The index leaves out no pair that matters, and keeps the order.
     #[test]

@@ -247,19 +247,13 @@ impl Print<'_> {
     }
 
     fn target(&self, target: &Target) -> String {
-        let mut text = format!(
-            "{}/{}/{}",
-            self.text(target.table),
-            self.key(target.object),
-            self.text(target.field)
-        );
-        for element in &target.path {
-            text.push_str(&match element {
-                PathElement::Index(index) => format!("/{index}"),
-                PathElement::Key(key) => format!("/@{}", self.text(*key)),
-            });
-        }
-        text
+        let path = target.path.iter().map(|element| match element {
+            PathElement::Index(index) => format!("/{index}"),
+            PathElement::Key(key) => format!("/@{}", self.text(*key)),
+        });
+        let path: String = path.collect();
+        let (table, key) = (self.text(target.table), self.key(target.object));
+        format!("{table}/{key}/{}{path}", self.text(target.field))
     }
 
     fn key(&self, key: ObjectKey) -> String {
