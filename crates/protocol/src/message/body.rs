@@ -217,7 +217,11 @@ impl Deflater {
 
     fn finish(mut self) -> Option<Vec<u8>> {
         match self.stream.compress_vec(&[], &mut self.out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => Some(self.out),
+            Ok(Status::StreamEnd) => {
+                // It had room for as much as the plain body.
+                self.out.shrink_to_fit();
+                Some(self.out)
+            }
             _ => None,
         }
     }
