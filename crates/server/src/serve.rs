@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_storage::account::Accounts;
 use bailiwick_storage::store::Store;
@@ -17,6 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::auth::{AuthError, Authenticator};
@@ -40,8 +42,10 @@ pub struct ServeConfig {
     pub max_upload_len: usize,
     /// The most sessions of one connection: realms that a device has open at a time.
     pub max_sessions: usize,
-    /// The most TCP connections; more wait until one ends.
-    pub max_connections: usize,
+    /// The most requests at a time; more wait until one is answered.
+    pub max_requests: usize,
+    /// The most devices that are connected at a time; more are told to come back later.
+    pub max_devices: usize,
     /// How long devices may take to leave when the server stops.
     pub drain_timeout: Duration,
 }
@@ -53,7 +57,8 @@ impl Default for ServeConfig {
             web_socket: WebSocketConfig::default(),
             max_upload_len: DEFAULT_MAX_PLAIN_LEN,
             max_sessions: 1000,
-            max_connections: 65_536,
+            max_requests: 4096,
+            max_devices: 65_536,
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -88,6 +93,10 @@ pub struct Server {
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take from its head to the head of the answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the last actors may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait after the system has refused a connection, since it will refuse the next one as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -131,8 +140,10 @@ impl Server {
             config: config.web_socket,
             stopping,
             alive,
+            places: Arc::new(Semaphore::new(config.max_devices)),
         };
-        let routes = router(&api, websocket::routes(sync));
+        let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT);
+        let routes = router(&api, websocket::routes(sync)).layer(timeout);
         Ok(Self { routes, realms, config, stop, ended, committer: thread })
     }
 
@@ -142,7 +153,7 @@ impl Server {
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
         builder.http2().timer(TokioTimer::new());
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.config.max_connections));
+        let places = Arc::new(Semaphore::new(self.config.max_requests));
         let accept = async {
             loop {
                 let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
@@ -179,8 +190,13 @@ impl Server {
             tracing::warn!("some devices did not leave in time; their connections are cut");
         }
         self.realms.drain().await;
+        self.realms.close();
         drop(self.realms);
-        let _ = self.committer;
+        // The committer ends with the last actor; then the store is closed, and opens fast the next time.
+        let closed = tokio::task::spawn_blocking(|| self.committer.join());
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("the store is still in use by a connection that was cut");
+        }
         tracing::info!("stopped: everything that was acknowledged is stored");
     }
 }

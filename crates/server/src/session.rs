@@ -213,39 +213,40 @@ impl Connection {
     fn on_message(&mut self, message: ClientMessage, out: &mut Vec<Output>) {
         match message {
             ClientMessage::Ping(ping) => {
-                out.push(Output::SendFirst(ServerMessage::Pong(ping.pong())))
+                out.push(Output::SendFirst(ServerMessage::Pong(ping.pong())));
             }
             ClientMessage::Bind(bind) => self.on_bind(&bind, out),
             ClientMessage::Error(error) if error.session == SessionIdent::CONNECTION => {
-                self.on_error(&error)
+                self.on_error(&error);
             }
-            message => match self.sessions.get_mut(&message.session()) {
-                Some(session) => match (&mut session.phase, message) {
-                    (Phase::Failed, ClientMessage::Unbind(unbind)) => {
-                        self.sessions.remove(&unbind.session);
+            message => {
+                if let Some(session) = self.sessions.get_mut(&message.session()) {
+                    match (&mut session.phase, message) {
+                        (Phase::Failed, ClientMessage::Unbind(unbind)) => {
+                            self.sessions.remove(&unbind.session);
+                        }
+                        // What was on its way when the error went out.
+                        (Phase::Failed, _) => (),
+                        (_, ClientMessage::Unbind(unbind)) => self.on_unbind(unbind.session, out),
+                        (_, ClientMessage::Error(error)) => self.on_error(&error),
+                        (Phase::WaitingForIdent, ClientMessage::Ident(ident)) => {
+                            session.phase = Phase::Identifying(ident);
+                            out.push(Output::Identify(session.key, ident));
+                        }
+                        (Phase::Active(_), ClientMessage::Upload(upload)) => {
+                            self.on_upload(&upload, out);
+                        }
+                        (Phase::Active(active), ClientMessage::Mark(mark)) => {
+                            active.mark = Some((mark.request_ident, active.head));
+                            self.is_ready(mark.session);
+                        }
+                        (_, message) => {
+                            let reason =
+                                format!("{} came at the wrong time", message.name().to_uppercase());
+                            self.violation(ConnectionCode::BadMessageOrder, &reason, out);
+                        }
                     }
-                    // What was on its way when the error went out.
-                    (Phase::Failed, _) => (),
-                    (_, ClientMessage::Unbind(unbind)) => self.on_unbind(unbind.session, out),
-                    (_, ClientMessage::Error(error)) => self.on_error(&error),
-                    (Phase::WaitingForIdent, ClientMessage::Ident(ident)) => {
-                        session.phase = Phase::Identifying(ident);
-                        out.push(Output::Identify(session.key, ident));
-                    }
-                    (Phase::Active(_), ClientMessage::Upload(upload)) => {
-                        self.on_upload(&upload, out)
-                    }
-                    (Phase::Active(active), ClientMessage::Mark(mark)) => {
-                        active.mark = Some((mark.request_ident, active.head));
-                        self.is_ready(mark.session);
-                    }
-                    (_, message) => {
-                        let reason =
-                            format!("{} came at the wrong time", message.name().to_uppercase());
-                        self.violation(ConnectionCode::BadMessageOrder, &reason, out);
-                    }
-                },
-                None => {
+                } else {
                     let reason = format!(
                         "{} names session {}, which does not exist",
                         message.name(),
@@ -253,7 +254,7 @@ impl Connection {
                     );
                     self.violation(ConnectionCode::BadSessionIdent, &reason, out);
                 }
-            },
+            }
         }
     }
 

@@ -63,7 +63,7 @@ enum Command {
   bailiwick serve --app my-app --data /var/lib/bailiwick --listen 0.0.0.0:9090
   bailiwick serve --app my-app --public-url https://sync.example.com")]
 struct Serve {
-    /// The app's configuration directory, with realm_config.json and sync/config.json.
+    /// The app's configuration directory, with `realm_config.json` and sync/config.json.
     #[arg(long, env = "BAILIWICK_APP", value_name = "DIR")]
     app: PathBuf,
     /// Where histories, objects and users are kept; made if it does not exist.

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::routing::get;
 use bailiwick_core::partition::PartitionValue;
 use bailiwick_storage::store::RealmKey;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::http::router::ApiState;
 use crate::realm::Realms;
@@ -36,6 +36,8 @@ pub struct Sync {
     pub stopping: watch::Receiver<bool>,
     /// Held by every connection: closed once all have ended.
     pub alive: mpsc::Sender<()>,
+    /// One for each device that may be connected.
+    pub places: Arc<Semaphore>,
 }
 
 /// How connections are treated.

@@ -242,7 +242,7 @@ impl Actor {
             }
             Command::Upload(upload) => self.on_upload(upload),
             Command::Scan { file_ident, cursor, answer } => {
-                self.on_scan(file_ident, cursor, answer)
+                self.on_scan(file_ident, cursor, answer);
             }
             Command::Release { connection, file_ident } => self.release(connection, file_ident),
             Command::Drain { answer } => {
@@ -507,7 +507,7 @@ impl Actor {
     /// The realm as it is, read if it is not known.
     async fn load(&mut self) -> Result<&Loaded, RealmError> {
         if self.loaded.is_none() {
-            let record: RealmRecord = self.read(|store, key| store.realm(key)).await?;
+            let record: RealmRecord = self.read(bailiwick_storage::store::Store::realm).await?;
             let schema = Schema::decode(&record.schema)
                 .map_err(|error| RealmError::Damaged(format!("its schema: {error}").into()))?;
             self.recent = Recent::starting_at(record.head.version);

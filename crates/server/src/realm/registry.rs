@@ -83,10 +83,10 @@ impl Realms {
     /// The realm of a key; it need not exist yet. Must be called within a tokio runtime.
     pub fn open(&self, key: &RealmKey) -> RealmHandle {
         let mut actors = self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(commands) = actors.get(key) {
-            if !commands.is_closed() {
-                return RealmHandle { commands: commands.clone() };
-            }
+        if let Some(commands) = actors.get(key)
+            && !commands.is_closed()
+        {
+            return RealmHandle { commands: commands.clone() };
         }
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         actors.insert(key.clone(), commands.clone());
@@ -106,6 +106,11 @@ impl Realms {
                 let _ = drained.await;
             }
         }
+    }
+
+    /// Lets all actors end, once nobody holds their realms any more.
+    pub fn close(&self) {
+        self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many realms are open.

@@ -320,7 +320,7 @@ impl Driver {
                 }
             }
             Output::Finish => {
-                self.close_at = Some(Instant::now() + self.sync.config.closing_timeout)
+                self.close_at = Some(Instant::now() + self.sync.config.closing_timeout);
             }
             Output::Close(code) => {
                 self.waiting.push_back(Outgoing::Close(code));

@@ -52,6 +52,12 @@ pub(super) async fn upgrade(
     if *sync.stopping.borrow() {
         return Ok((StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down").into_response());
     }
+    let Ok(place) = Arc::clone(&sync.places).try_acquire_owned() else {
+        tracing::warn!("turned a device away: as many as may be are connected");
+        return Ok(
+            (StatusCode::SERVICE_UNAVAILABLE, "too many devices are connected").into_response()
+        );
+    };
     let response = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(CONNECTION, "Upgrade")
@@ -83,6 +89,7 @@ pub(super) async fn upgrade(
             }
             Err(error) => tracing::debug!(%error, "a connection was lost while it was upgraded"),
         }
+        drop(place);
     });
     Ok(response)
 }
