@@ -8,6 +8,7 @@
 mod apply;
 mod changeset;
 mod file;
+mod history;
 mod integer;
 mod merge;
 mod wire;
@@ -87,7 +88,6 @@ enum Checker {
 #[derive(Debug, Default)]
 pub struct Context {
     /// The base state of a file of `merge` pairs: changesets to apply, in order, to an empty realm.
-    #[expect(dead_code, reason = "the suite `merge` is on its way")]
     pub(crate) base: Option<Vec<Vec<u8>>>,
 }
 
@@ -151,11 +151,8 @@ impl Suite {
             Self::Merge => Checker::Line(merge::check),
             Self::Wire => Checker::File(wire::check),
             Self::Apply => Checker::Line(apply::check),
-            Self::History
-            | Self::Rules
-            | Self::Functions
-            | Self::Collections
-            | Self::Partitioning => return None,
+            Self::History => Checker::Line(history::check),
+            Self::Rules | Self::Functions | Self::Collections | Self::Partitioning => return None,
         })
     }
 }

@@ -5,12 +5,17 @@
 
 mod download;
 mod ident;
+mod integrate;
 mod record;
 mod requirement;
 mod upload;
 
 pub use download::{Download, DownloadItem, Scan};
 pub use ident::{Claim, ClientType, IdentError, check_ident};
+pub use integrate::{
+    Base, ConcurrentHistory, Integration, IntegrationError, RejectedUpload, Rejection, Upload,
+    UploadedChangeset, integrate,
+};
 pub use record::{ClientFile, Entry};
 pub use requirement::required_protocol;
 pub use upload::{UploadCheck, UploadError, UploadProgress};

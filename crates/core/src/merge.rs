@@ -99,3 +99,6 @@ pub fn merge(local: &mut [Concurrent], remote: &mut [Concurrent]) -> Result<(), 
     }
     Driver::new(local, remote).run()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 mod decimal;
 mod dump;
 mod encoding;
+mod json;
 mod memory;
 mod object;
 mod row;

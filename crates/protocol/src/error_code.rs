@@ -242,13 +242,15 @@ sendable_codes! {
 }
 
 sendable_codes! {
-    /// A code for one session of partition-based sync that every device survives.
+    /// A code that ends one session of partition-based sync and that every device survives.
     ///
-    /// The codes that only flexible sync gives rise to are not here.
+    /// A compensating write is not here, since it ends nothing: see
+    /// [`ServerError::compensating_write`](crate::message::ServerError::compensating_write). Nor are the codes that
+    /// only flexible sync gives rise to.
     SessionCode {
         SessionClosed OtherSessionError IllegalRealmPath PermissionDenied BadClientFileIdent BadServerVersion
         BadClientVersion DivergingHistories BadChangeset BadOriginFileIdent BadClientFile ClientFileExpired
-        UserMismatch InvalidSchemaChange InitialSyncNotCompleted WriteNotAllowed CompensatingWrite
+        UserMismatch InvalidSchemaChange InitialSyncNotCompleted WriteNotAllowed
     }
 }
 
@@ -277,27 +279,15 @@ impl ConnectionCode {
 impl SessionCode {
     /// The code that says the same to a device that speaks `version`.
     ///
-    /// A refused write is undone on the device since 5; before, the device has to give up its history, for which
-    /// there is a code since 4. Devices of 2 and 3 are older than `initial_sync_not_completed`.
+    /// Devices of 2 and 3 are older than `write_not_allowed` and `initial_sync_not_completed`.
     #[must_use]
     pub fn for_version(self, version: ProtocolVersion) -> Self {
         match self {
-            Self::CompensatingWrite if version.has_compensating_writes() => self,
-            Self::CompensatingWrite | Self::WriteNotAllowed => {
-                if version.has_json_errors() {
-                    Self::WriteNotAllowed
-                } else {
-                    Self::PermissionDenied
-                }
-            }
-            Self::InitialSyncNotCompleted if !version.has_json_errors() => Self::OtherSessionError,
+            code if version.has_json_errors() => code,
+            Self::WriteNotAllowed => Self::PermissionDenied,
+            Self::InitialSyncNotCompleted => Self::OtherSessionError,
             code => code,
         }
-    }
-
-    /// Whether the session is over once the error is sent. A compensating write goes on.
-    pub fn ends_session(self) -> bool {
-        self != Self::CompensatingWrite
     }
 }
 
@@ -355,19 +345,7 @@ mod tests {
     fn what_no_device_knows_is_not_sent() {
         for code in [ErrorCode::DisabledSession, ErrorCode::BadProgress, ErrorCode::Unknown(237)] {
             assert_eq!(SessionCode::try_from(code), Err(NotSendable(code)));
+            assert_eq!(ConnectionCode::try_from(code), Err(NotSendable(code)));
         }
-    }
-
-    #[test]
-    fn a_refused_write_is_told_as_each_version_understands_it() {
-        let check = |number, expected| {
-            let version = ProtocolVersion::new(number).unwrap();
-            assert_eq!(SessionCode::CompensatingWrite.for_version(version), expected);
-        };
-        check(2, SessionCode::PermissionDenied);
-        check(3, SessionCode::PermissionDenied);
-        check(4, SessionCode::WriteNotAllowed);
-        check(5, SessionCode::CompensatingWrite);
-        check(14, SessionCode::CompensatingWrite);
     }
 }

@@ -70,7 +70,7 @@ pub fn negotiate<'a>(
     let mut mode = None;
     let mut best: Option<Agreement<'a>> = None;
     for header in headers {
-        left = left.checked_sub(header.len()).ok_or(HandshakeError::TooLong)?;
+        left = left.checked_sub(header.len() + 1).ok_or(HandshakeError::TooLong)?;
         for offer in header.split(|&byte| byte == b',').filter_map(Offer::parse) {
             if *mode.get_or_insert(offer.mode) != offer.mode {
                 return Err(HandshakeError::MixedModes);

@@ -170,6 +170,27 @@ impl Authenticator {
         })
     }
 
+    /// Whether the login that an accepted token stood for is still there; the token may have expired.
+    ///
+    /// # Errors
+    ///
+    /// When the storage failed.
+    pub async fn is_alive(&self, access: &AccessIdentity, now_ms: u64) -> Result<bool, AuthError> {
+        let grant = TokenGrant {
+            session_id: access.session_id.clone(),
+            user_id: access.user_id.clone(),
+            device_id: access.device_id.clone(),
+            expires_s: access.expires_ms / 1000,
+        };
+        match self.live_session(&grant, now_ms).await {
+            Ok(_) => Ok(true),
+            Err(AuthError::SessionEnded | AuthError::UserGone | AuthError::UserDisabled) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The user who holds this access token.
     ///
     /// # Errors

@@ -10,3 +10,4 @@ pub mod error;
 mod location;
 pub mod router;
 pub mod token;
+pub mod websocket;

@@ -4,3 +4,6 @@ pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod http;
+pub mod realm;
+pub mod serve;
+pub mod session;

@@ -6,9 +6,9 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use bailiwick_core::partition::PartitionType;
 use bailiwick_server::app::App;
 use bailiwick_server::app::fault::AppError;
-use bailiwick_server::app::sync::PartitionType;
 use serde_json::json;
 
 const ROOT: (&str, &str) =
@@ -26,9 +26,9 @@ fn the_example_is_the_store_inventory() {
     assert_eq!(app.name, "inventory");
     assert_eq!((app.location.as_str(), app.deployment_model.as_str()), ("US-VA", "GLOBAL"));
     assert_eq!(app.allowed_request_origins, Vec::<String>::new());
-    assert_eq!(app.sync.partition_key, "store_number");
-    assert_eq!(app.sync.partition_type, PartitionType::String);
-    assert!(app.sync.partition_required, "its schema requires the key");
+    assert_eq!(app.sync.partition_field, "store_number");
+    assert_eq!(app.sync.partition_key.partition_type, PartitionType::String);
+    assert!(app.sync.partition_key.required, "its schema requires the key");
     assert_eq!(app.sync.permissions.read, json!({"%%partition": {"$in": ["Store 42", "Store 7"]}}));
     assert_eq!(
         app.sync.permissions.write,
@@ -58,7 +58,7 @@ fn the_least_that_an_app_needs_is_filled_up() {
     assert_eq!((app.location.as_str(), app.deployment_model.as_str()), ("US-VA", "GLOBAL"));
     assert_eq!(app.sync.permissions.read, json!({}));
     assert_eq!(app.sync.permissions.write, json!({}));
-    assert!(!app.sync.partition_required);
+    assert!(!app.sync.partition_key.required);
     assert_eq!(app.notices.len(), 1, "{:?}", app.notices);
 }
 
@@ -73,7 +73,7 @@ fn each_partition_type_is_read() {
     ] {
         let sync = format!(r#"{{"partition":{{"key":"k","type":"{name}"}}}}"#);
         let app = read(&[ROOT, ("sync/config.json", &sync)]).unwrap();
-        assert_eq!(app.sync.partition_type, expected, "{name}");
+        assert_eq!(app.sync.partition_key.partition_type, expected, "{name}");
     }
 }
 
@@ -229,7 +229,7 @@ fn check_required(schemas: &[&str], configured: Option<bool>, expected: bool) {
     files.push(("data_sources/other/d/c/schema.json", foreign));
     files.extend(names.iter().map(String::as_str).zip(schemas.iter().copied()));
     let app = read(&files).unwrap();
-    assert_eq!(app.sync.partition_required, expected, "{schemas:?} {configured:?}");
+    assert_eq!(app.sync.partition_key.required, expected, "{schemas:?} {configured:?}");
 }
 
 #[track_caller]

@@ -1,9 +1,11 @@
-//! What lasts.
+#![doc = include_str!("../README.md")]
 
 pub mod account;
 pub mod commit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "conformance")]
+pub mod fault;
 pub mod memory;
 #[cfg(feature = "redb")]
 pub mod redb;

@@ -5,8 +5,7 @@
 //!
 //! Format 1. A realm's key is translated to a number once, `id`, which is never reused; so what
 //! belongs to a realm, or to one of its client files, is one range. Numbers in keys are big-endian with
-//! 8 bytes, so byte order is their order. Each value starts with a byte that tells its layout
-//! ([`record`]).
+//! 8 bytes, so byte order is their order. Each value starts with a byte that tells its layout.
 //!
 //! ```text
 //! table           key                         value

@@ -1,7 +1,7 @@
 //! The contract between a server and whatever keeps its realms.
 //!
-//! [`Store`] says what holds for every implementation; [`conformance`](crate::conformance) is the same
-//! as test cases. Spec: server history, sections 1, 7 and 11.
+//! [`Store`] says what holds for every implementation; the module `conformance` is the
+//! same as test cases. Spec: server history, sections 1, 7 and 11.
 
 use std::fmt;
 

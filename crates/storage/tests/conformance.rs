@@ -1,9 +1,11 @@
 //! The contract, for every store of this crate.
 
 use bailiwick_storage::conformance;
+use bailiwick_storage::fault::FaultyStore;
 use bailiwick_storage::memory::MemoryStore;
 
 conformance::suite!(memory, (), |()| MemoryStore::new());
+conformance::suite!(fault, (), |()| FaultyStore::new(MemoryStore::new()));
 
 #[cfg(feature = "redb")]
 mod redb {

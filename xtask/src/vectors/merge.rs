@@ -1,5 +1,7 @@
 //! The suite `merge`: two concurrent histories, and what each becomes for the other.
 
+mod convergence;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use bailiwick_core::merge::{Concurrent, merge};
 use bailiwick_protocol::changeset::{Changeset, Instruction, StringTable};
@@ -8,16 +10,21 @@ use bailiwick_protocol::version::OriginTimestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::convergence::Side;
 use super::Context;
 
 #[derive(Deserialize)]
 struct Case {
+    /// The state before both sides; in a file of pairs it stands beside them all.
+    base: Option<Vec<String>>,
     local: Vec<Entry>,
     remote: Vec<Entry>,
     local_out: Option<Vec<String>>,
     remote_out: Option<Vec<String>>,
     error: Option<String>,
     quirk: Option<String>,
+    /// Whether both orders lead to the same state with the reference; not if nobody knows.
+    converges: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -28,8 +35,11 @@ struct Entry {
     hex: Vec<u8>,
 }
 
-/// Both sides become what the case states, byte for byte; or they contradict each other in the stated way.
-pub(super) fn check(case: &Value, _: &Context) -> Result<()> {
+/// Both sides become what the case states, byte for byte, and lead to the same state; or they contradict each other in
+/// the stated way.
+///
+/// Without a base, the states are left out.
+pub(super) fn check(case: &Value, context: &Context) -> Result<()> {
     let case = Case::deserialize(case)?;
     let mut local = concurrent(&case.local).context("local")?;
     let mut remote = concurrent(&case.remote).context("remote")?;
@@ -45,7 +55,16 @@ pub(super) fn check(case: &Value, _: &Context) -> Result<()> {
     let local_out = reciprocal(&case.local, &local);
     let remote_out: Vec<_> = remote.iter().map(|entry| entry.changeset().encode()).collect();
     let found = [local_out, remote_out];
-    let expected = [decode(case.local_out)?, decode(case.remote_out)?];
+    let expected = [case.local_out, case.remote_out];
+    let [local, remote] =
+        expected.map(|it| decode(&it.context("there are neither outputs nor an error")?));
+    let expected = [local?, remote?];
+    let base = case.base.as_deref().map(decode).transpose()?;
+    if let (Some(true), Some(base)) = (case.converges, base.as_ref().or(context.base.as_ref())) {
+        let [local, remote] = [(&case.local, &found[0]), (&case.remote, &found[1])]
+            .map(|(made, merged)| Side { made: made.iter().map(|it| &*it.hex).collect(), merged });
+        convergence::check(base, &local, &remote)?;
+    }
     if found == expected {
         return Ok(());
     }
@@ -86,8 +105,7 @@ fn reciprocal(entries: &[Entry], merged: &[Concurrent]) -> Vec<Vec<u8>> {
     entries.iter().zip(merged).map(bytes).collect()
 }
 
-fn decode(changesets: Option<Vec<String>>) -> Result<Vec<Vec<u8>>> {
-    let changesets = changesets.context("the case states neither outputs nor an error")?;
+fn decode(changesets: &[String]) -> Result<Vec<Vec<u8>>> {
     changesets.iter().map(|changeset| Ok(hex::decode(changeset)?)).collect()
 }
 

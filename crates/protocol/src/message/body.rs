@@ -51,11 +51,15 @@ impl Body {
     /// [`DownloadHeader::print_with`]: crate::message::DownloadHeader::print_with
     /// [`UploadHeader::print_with`]: crate::message::UploadHeader::print_with
     pub fn from_entries<E: Entry>(entries: &[E]) -> Self {
-        let mut plain = Vec::with_capacity(entries.iter().map(entry::printed_len).sum());
+        let plain_len = entries.iter().map(entry::printed_len).sum();
+        if let Some(bytes) = deflate_entries(entries, plain_len) {
+            return Self::Compressed { uncompressed_len: size(plain_len), bytes: bytes.into() };
+        }
+        let mut plain = Vec::with_capacity(plain_len);
         for entry in entries {
             entry::push(&mut plain, entry);
         }
-        Self::compress(plain.into())
+        Self::Plain(plain.into())
     }
 
     /// The length on the wire, in bytes.
@@ -148,14 +152,7 @@ pub(crate) fn print_with<E: Entry>(
     push_header: impl FnOnce(&mut Vec<u8>, [u64; 3]),
 ) -> Vec<u8> {
     let plain_len = entries.iter().map(entry::printed_len).sum();
-    let mut entry_head = Vec::new();
-    let compressed = deflate(plain_len, |deflater| {
-        entries.iter().all(|entry| {
-            entry_head.clear();
-            entry::push_head(&mut entry_head, entry);
-            deflater.write(&entry_head) && deflater.write(entry.changeset())
-        })
-    });
+    let compressed = deflate_entries(entries, plain_len);
     let body_len = compressed.as_ref().map_or(plain_len, Vec::len);
     let mut out = Vec::with_capacity(MAX_HEADER_LEN + body_len);
     if let Some(compressed) = compressed {
@@ -168,6 +165,18 @@ pub(crate) fn print_with<E: Entry>(
         }
     }
     out
+}
+
+/// Compresses the entries, which are `plain_len` bytes in all, if that is worth it.
+fn deflate_entries<E: Entry>(entries: &[E], plain_len: usize) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    deflate(plain_len, |deflater| {
+        entries.iter().all(|entry| {
+            head.clear();
+            entry::push_head(&mut head, entry);
+            deflater.write(&head) && deflater.write(entry.changeset())
+        })
+    })
 }
 
 /// Compresses what `feed` writes, `plain_len` bytes in all, if that is worth it. `feed` gives up, by returning
@@ -208,7 +217,11 @@ impl Deflater {
 
     fn finish(mut self) -> Option<Vec<u8>> {
         match self.stream.compress_vec(&[], &mut self.out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => Some(self.out),
+            Ok(Status::StreamEnd) => {
+                // It had room for as much as the plain body.
+                self.out.shrink_to_fit();
+                Some(self.out)
+            }
             _ => None,
         }
     }

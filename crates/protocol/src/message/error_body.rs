@@ -84,24 +84,12 @@ impl ErrorBody {
         Self { backoff: Some(backoff), ..self }
     }
 
-    /// The same, about these writes.
-    #[must_use]
-    pub fn with_rejection(self, rejection: Rejection) -> Self {
-        Self { rejection: Some(rejection), ..self }
-    }
-
     /// The same with an action that devices of `version` know.
     pub(super) fn for_version(self, version: ProtocolVersion) -> Self {
         let action = self.action.for_version(version);
-        if action == self.action { self } else { self.with_action(action) }
-    }
-
-    /// The same for a device that can't take its writes back: it has to give up its history.
-    pub(super) fn without_compensation(self) -> Self {
-        Self { rejection: None, ..self.with_action(Action::ClientReset) }
-    }
-
-    fn with_action(self, action: Action) -> Self {
+        if action == self.action {
+            return self;
+        }
         let Self { message, log_url, backoff, rejection, .. } = self;
         Self { log_url, backoff, rejection, ..Self::new(action, message) }
     }

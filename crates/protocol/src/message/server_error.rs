@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::action::Action;
 use crate::error_code::{ConnectionCode, ErrorCode, SessionCode};
 use crate::ident::SessionIdent;
 use crate::message::ServerMessage;
 use crate::message::error::ParseError;
-use crate::message::error_body::{self, ErrorBody};
+use crate::message::error_body::{self, ErrorBody, Rejection};
 use crate::message::head::{self, Head, size};
 use crate::protocol_version::ProtocolVersion;
 
@@ -23,6 +24,7 @@ pub struct ServerError {
 enum Subject {
     Connection(ConnectionCode),
     Session(SessionIdent, SessionCode),
+    CompensatingWrite(SessionIdent),
 }
 
 /// A `JSON_ERROR`, for versions from 4 on.
@@ -52,7 +54,7 @@ impl ServerError {
         Self { subject: Subject::Connection(code), body }
     }
 
-    /// An error that ends a session, or, as a compensating write, does not.
+    /// An error that ends a session: the last message of it.
     ///
     /// # Panics
     ///
@@ -60,6 +62,31 @@ impl ServerError {
     pub fn session(session: SessionIdent, code: SessionCode, body: ErrorBody) -> Self {
         assert_ne!(session, SessionIdent::CONNECTION, "an error of a session names it");
         Self { subject: Subject::Session(session, code), body }
+    }
+
+    /// Writes were refused and are being undone: goes before the DOWNLOAD that undoes them. The session goes on,
+    /// except with devices that know of no compensating writes: for them it is a client reset.
+    ///
+    /// Devices abort if they are not told which entry undoes the writes, so `rejection` is no option.
+    ///
+    /// # Panics
+    ///
+    /// If `session` is [`SessionIdent::CONNECTION`]; no received message has that as its session.
+    pub fn compensating_write(
+        session: SessionIdent,
+        message: impl Into<String>,
+        rejection: Rejection,
+    ) -> Self {
+        assert_ne!(session, SessionIdent::CONNECTION, "an error of a session names it");
+        let body =
+            ErrorBody { rejection: Some(rejection), ..ErrorBody::new(Action::Warning, message) };
+        Self { subject: Subject::CompensatingWrite(session), body }
+    }
+
+    /// Whether nothing more may be sent to the session, or on the connection, once a device that speaks `version`
+    /// was told.
+    pub fn is_last(&self, version: ProtocolVersion) -> bool {
+        !matches!(self.subject, Subject::CompensatingWrite(_)) || !version.has_compensating_writes()
     }
 
     /// The message for a device that speaks `version`: of the right kind, with a code and an action that are known
@@ -74,18 +101,21 @@ impl ServerError {
     }
 
     fn known_in(self, version: ProtocolVersion) -> (SessionIdent, ErrorCode, ErrorBody) {
-        let Self { subject, mut body } = self;
-        body = body.for_version(version);
+        let Self { subject, body } = self;
         match subject {
             Subject::Connection(code) => {
-                (SessionIdent::CONNECTION, code.for_version(version).into(), body)
+                let code = code.for_version(version).into();
+                (SessionIdent::CONNECTION, code, body.for_version(version))
             }
             Subject::Session(session, code) => {
-                let known = code.for_version(version);
-                if code == SessionCode::CompensatingWrite && known != code {
-                    body = body.without_compensation();
-                }
-                (session, known.into(), body)
+                (session, code.for_version(version).into(), body.for_version(version))
+            }
+            Subject::CompensatingWrite(session) if version.has_compensating_writes() => {
+                (session, ErrorCode::CompensatingWrite, body)
+            }
+            Subject::CompensatingWrite(session) => {
+                let code = SessionCode::WriteNotAllowed.for_version(version);
+                (session, code.into(), ErrorBody::new(Action::ClientReset, body.message))
             }
         }
     }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use bailiwick_core::partition::PartitionType;
 use serde_json::Value;
 
 use crate::app::document::Document;
 use crate::app::fault::{AppError, AppFault};
-use crate::app::sync::PartitionType;
 
 /// Whether the schemas of the synced service require the partition key: all that have it do, and one at least.
 ///

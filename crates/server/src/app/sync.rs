@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bailiwick_core::partition::{PartitionKey, PartitionType};
 use serde_json::{Map, Value};
 
 use crate::app::document::Document;
@@ -13,26 +14,11 @@ use crate::app::schema;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncConfig {
     /// The field whose value says which partition a document belongs to.
-    pub partition_key: String,
-    /// The type of that field.
-    pub partition_type: PartitionType,
-    /// Whether every document has that field. If not, those without it form a partition of their own.
-    pub partition_required: bool,
+    pub partition_field: String,
+    /// The type of that field, and whether every document has it.
+    pub partition_key: PartitionKey,
     /// Who may open a partition; not enforced yet.
     pub permissions: Permissions,
-}
-
-/// The types that a partition key can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionType {
-    /// Text.
-    String,
-    /// An ObjectId.
-    ObjectId,
-    /// An integer of 64 bits.
-    Long,
-    /// A UUID.
-    Uuid,
 }
 
 /// Expressions over a user and a partition; an absent one is the empty expression, which is always true.
@@ -65,7 +51,7 @@ impl SyncConfig {
         if let Some(state) = file.take_string("state")?.filter(|state| state != "enabled") {
             return Err(file.fault(AppFault::SyncDisabled { state }));
         }
-        let partition_key = partition_key(&mut partition)?;
+        let partition_field = partition_field(&mut partition)?;
         let partition_type = partition_type(&mut partition)?;
         let required = partition.take_bool("required")?;
         let permissions = permissions(&mut partition)?;
@@ -76,13 +62,14 @@ impl SyncConfig {
         file.note_unread(notices);
         notices.push(Notice::PermissionsNotEnforced);
         let required_in_schemas =
-            schema::partition_required(dir, service.as_deref(), &partition_key, partition_type)?;
-        let partition_required = required.unwrap_or(required_in_schemas);
-        Ok(Self { partition_key, partition_type, partition_required, permissions })
+            schema::partition_required(dir, service.as_deref(), &partition_field, partition_type)?;
+        let required = required.unwrap_or(required_in_schemas);
+        let partition_key = PartitionKey { partition_type, required };
+        Ok(Self { partition_field, partition_key, permissions })
     }
 }
 
-fn partition_key(partition: &mut Document) -> Result<String, AppError> {
+fn partition_field(partition: &mut Document) -> Result<String, AppError> {
     let key = partition.need_string("key", r#""key": "_partition""#)?;
     if key.is_empty() || key.starts_with('$') || key == "_id" {
         return Err(partition.fault(AppFault::PartitionKey { found: key }));
@@ -103,27 +90,4 @@ fn permissions(partition: &mut Document) -> Result<Permissions, AppError> {
         expression.unwrap_or_else(|| Value::Object(Map::new()))
     };
     Ok(Permissions { read: take("read"), write: take("write") })
-}
-
-impl PartitionType {
-    /// The type of that name; `int` is another name of `long`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "string" => Some(Self::String),
-            "objectId" => Some(Self::ObjectId),
-            "long" | "int" => Some(Self::Long),
-            "uuid" => Some(Self::Uuid),
-            _ => None,
-        }
-    }
-
-    /// The name in configuration files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::ObjectId => "objectId",
-            Self::Long => "long",
-            Self::Uuid => "uuid",
-        }
-    }
 }

@@ -133,14 +133,42 @@ impl RedbOptions {
     /// Why the file can't be used, and what to do about it.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
         let path = path.as_ref();
-        let store = self
-            .builder()
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        if !path.try_exists().map_err(io)? {
+            self.make(path)?;
+        }
+        self.open_existing(path)
+    }
+
+    /// Makes an empty store under another name first: a crash halfway leaves nothing at `path`.
+    fn make(&self, path: &Path) -> Result<(), OpenError> {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".new.{}", std::process::id()));
+        let draft = PathBuf::from(draft);
+        let io = |source| OpenError::Io { path: draft.clone(), source };
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            _ => (),
+        }
+        drop(self.open_existing(&draft)?);
+        // Unlike renaming, linking never replaces a store that another process has made meanwhile.
+        match fs::hard_link(&draft, path) {
+            Ok(()) => fs::remove_file(&draft).map_err(io)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&draft).map_err(io)?;
+            }
+            // Not every file system has links.
+            Err(_) => fs::rename(&draft, path).map_err(io)?,
+        }
+        sync_parent(path).map_err(io)
+    }
+
+    fn open_existing(&self, path: &Path) -> Result<RedbStore, OpenError> {
+        self.builder()
             .create(path)
             .map_err(Fault::from)
             .and_then(|database| self.start(database))
-            .map_err(|fault| fault.at(path))?;
-        sync_parent(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(store)
+            .map_err(|fault| fault.at(path))
     }
 
     /// The same for anything that behaves as a file; the seam for faults.

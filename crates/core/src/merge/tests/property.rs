@@ -1,0 +1,138 @@
+//! What holds for all concurrent changesets.
+//!
+//! Spec: merge, section 9.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+
+use super::generate::{ALL, Action, CONVERGENT, SCHEMA, actions, base, transactions};
+use super::naive;
+use super::text::print;
+use crate::merge::{Concurrent, merge};
+use crate::state::State;
+
+/// What each side has become, and the changesets that were touched.
+type Outcome = Option<Vec<(String, bool)>>;
+
+fn describe(entries: &[Concurrent]) -> Vec<(String, bool)> {
+    entries.iter().map(|entry| (print(entry.changeset()), entry.is_dirty())).collect()
+}
+
+fn texts(entries: &[Concurrent]) -> Vec<String> {
+    entries.iter().map(|entry| print(entry.changeset())).collect()
+}
+
+fn merged(ours: &[Concurrent], theirs: &[Concurrent]) -> [Outcome; 2] {
+    let (mut ours, mut theirs) = (ours.to_vec(), theirs.to_vec());
+    match merge(&mut ours, &mut theirs) {
+        Ok(()) => [Some(describe(&ours)), Some(describe(&theirs))],
+        Err(_) => [None, None],
+    }
+}
+
+/// The state of a device that starts from `state` and applies `entries`.
+fn applied(mut state: State, entries: &[Concurrent]) -> Result<State, TestCaseError> {
+    for entry in entries {
+        let changeset = entry.changeset();
+        let outcome = state.apply(changeset);
+        let applied = outcome
+            .map_err(|error| TestCaseError::fail(format!("{error:?}: {}", print(changeset))))?;
+        prop_assert!(applied.rewritten.is_none());
+    }
+    Ok(state)
+}
+
+fn both(kinds: Range<u8>) -> impl Strategy<Value = (Vec<Action>, Vec<Action>)> {
+    (actions(kinds.clone()), actions(kinds))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever two devices did at the same time, both orders apply and end in the same state.
+    #[test]
+    fn both_orders_converge((ours, theirs) in both(CONVERGENT)) {
+        let mut common = State::default();
+        for changeset in base() {
+            prop_assert!(common.apply(&changeset).unwrap().rewritten.is_none());
+        }
+        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let (mut ours_after, mut theirs_after) = (ours.clone(), theirs.clone());
+        merge(&mut ours_after, &mut theirs_after).unwrap();
+        let here = applied(applied(common.clone(), &ours)?, &theirs_after)?;
+        let there = applied(applied(common, &theirs)?, &ours_after)?;
+        prop_assert_eq!(here, there);
+    }
+
+    /// The index leaves out no pair that matters, and keeps the order.
+    #[test]
+    fn the_index_changes_nothing((ours, theirs) in prop_oneof![2 => both(ALL), 1 => both(SCHEMA)]) {
+        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let (mut naive_ours, mut naive_theirs) = (ours.clone(), theirs.clone());
+        let expected = match naive::merge(&mut naive_ours, &mut naive_theirs) {
+            Ok(()) => [Some(describe(&naive_ours)), Some(describe(&naive_theirs))],
+            Err(_) => [None, None],
+        };
+        prop_assert_eq!(merged(&ours, &theirs), expected);
+    }
+
+    /// It does not matter which of the peers merges.
+    #[test]
+    fn swapped_sides_have_swapped_results(
+        (ours, theirs) in prop_oneof![2 => both(ALL), 1 => both(SCHEMA)],
+    ) {
+        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let [mut left, mut right] = merged(&ours, &theirs);
+        std::mem::swap(&mut left, &mut right);
+        prop_assert_eq!(merged(&theirs, &ours), [left, right]);
+    }
+
+    /// A batch may be merged in pieces, and the history be read in pieces.
+    #[test]
+    fn pieces_give_what_the_whole_gives(
+        (ours, theirs) in prop_oneof![2 => both(ALL), 1 => both(SCHEMA)],
+        at in any::<prop::sample::Index>(),
+    ) {
+        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let expected = merged(&ours, &theirs);
+
+        let (mut left, mut right) = (ours.clone(), theirs.clone());
+        let (first, second) = right.split_at_mut(at.index(theirs.len() + 1));
+        let outcome = merge(&mut left, first).and_then(|()| merge(&mut left, second));
+        let incoming_split = outcome.ok().map(|()| (describe(&left), describe(&right)));
+        prop_assert_eq!(incoming_split, expected[0].clone().zip(expected[1].clone()));
+
+        let (mut left, mut right) = (ours.clone(), theirs);
+        let (first, second) = left.split_at_mut(at.index(ours.len() + 1));
+        let outcome = merge(first, &mut right).and_then(|()| merge(second, &mut right));
+        let local_split = outcome.ok().map(|()| (describe(&left), describe(&right)));
+        prop_assert_eq!(local_split, expected[0].clone().zip(expected[1].clone()));
+    }
+
+    /// Nothing happens if nothing was concurrent.
+    #[test]
+    fn merging_with_nothing_touches_nothing(ours in actions(ALL)) {
+        let before = transactions(&ours, 2);
+        let mut ours = before.clone();
+        let mut empty = transactions(&[], 3);
+        prop_assert!(merge(&mut ours, &mut []).is_ok());
+        prop_assert!(merge(&mut ours, &mut empty).is_ok());
+        prop_assert!(merge(&mut empty, &mut ours).is_ok());
+        prop_assert_eq!(texts(&ours), texts(&before));
+        prop_assert!(ours.iter().chain(&empty).all(|entry| !entry.is_dirty()));
+    }
+
+    /// Equal inputs give equal bytes, although hashes differ from merge to merge.
+    #[test]
+    fn equal_inputs_give_equal_bytes((ours, theirs) in both(ALL)) {
+        let run = || {
+            let (mut ours, mut theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
+            merge(&mut ours, &mut theirs).ok().map(|()| {
+                let all = ours.iter().chain(&theirs);
+                all.map(|entry| entry.changeset().encode()).collect::<Vec<_>>()
+            })
+        };
+        prop_assert_eq!(run(), run());
+    }
+}

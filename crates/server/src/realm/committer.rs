@@ -1,0 +1,95 @@
+//! Group commit: many realms' commits share one flush to the disk.
+//!
+//! While one batch is being made durable, the next one gathers: throughput grows with load, and latency
+//! stays near one flush.
+
+use std::sync::Arc;
+
+use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, StorageError, Store};
+use tokio::sync::{mpsc, oneshot};
+
+/// Takes commits from many actors; a clone is another end of the same queue.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// Why a commit did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The realm has moved on since the commit was computed.
+    #[error(transparent)]
+    Refused(#[from] CommitRefused),
+    /// The storage failed; whether the commit happened is not known.
+    #[error("the storage failed")]
+    Storage(#[source] Arc<StorageError>),
+    /// The server is going down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+#[derive(Debug)]
+struct Job {
+    realm: RealmKey,
+    commit: Commit,
+    done: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// The most commits of one batch; more wait for the next.
+const MAX_BATCH: usize = 1024;
+
+impl Committer {
+    /// Starts the thread that commits; it ends when the last clone is dropped and all jobs are done.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread left.
+    pub fn start(store: Arc<dyn Store>) -> (Self, std::thread::JoinHandle<()>) {
+        let (jobs, queue) = mpsc::channel(MAX_BATCH);
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || run(&*store, queue))
+            .expect("a thread can be started");
+        (Self { jobs }, thread)
+    }
+
+    /// Makes a commit durable; returns when it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommitError`].
+    pub async fn commit(&self, realm: RealmKey, commit: Commit) -> Result<(), CommitError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job { realm, commit, done };
+        self.jobs.send(job).await.map_err(|_| CommitError::ShuttingDown)?;
+        answer.await.unwrap_or(Err(CommitError::ShuttingDown))
+    }
+}
+
+fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![(first.realm, first.commit)];
+        let mut waiting = vec![first.done];
+        while batch.len() < MAX_BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push((job.realm, job.commit));
+            waiting.push(job.done);
+        }
+        match store.commit(&batch) {
+            Ok(results) => {
+                for (done, result) in waiting.into_iter().zip(results) {
+                    // Nobody waits any more if the actor was dropped at shutdown.
+                    let _ = done.send(result.map_err(CommitError::Refused));
+                }
+            }
+            Err(error) => {
+                tracing::error!(commits = batch.len(), %error, source = ?error, "the storage refused a batch");
+                let error = Arc::new(error);
+                for done in waiting {
+                    let _ = done.send(Err(CommitError::Storage(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+}

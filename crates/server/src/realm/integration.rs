@@ -1,0 +1,306 @@
+//! One step of a realm: new client files, and all uploads that have gathered, as one commit.
+//!
+//! Reads and computes on a thread that may block; nothing is changed before the commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bailiwick_core::apply::Transaction;
+use bailiwick_core::history::{
+    Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, Scan, Upload,
+    UploadedChangeset, integrate,
+};
+use bailiwick_core::schema::Schema;
+use bailiwick_core::state::{ObjectRow, ObjectStore};
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{ServerVersion, UploadCursor};
+use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, RealmRecord, StorageError, Store};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::actor::{Scanned, scanned};
+use super::committer::CommitError;
+use super::registry::Shared;
+use super::{Chain, RealmError};
+
+/// A realm in memory: what every step starts from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) record: RealmRecord,
+    pub(super) schema: Arc<Schema>,
+}
+
+/// A client file that somebody asks for.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) user_id: String,
+    pub(super) answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
+}
+
+/// What one client file has queued.
+#[derive(Debug, Default)]
+pub(super) struct PendingUpload {
+    pub(super) progress: UploadCursor,
+    pub(super) locked: ServerVersion,
+    pub(super) changesets: Vec<UploadedChangeset>,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    pub(super) loaded: Loaded,
+    pub(super) allocations: Vec<Allocation>,
+    pub(super) uploads: BTreeMap<FileIdent, PendingUpload>,
+    /// The records of the uploading client files.
+    pub(super) files: HashMap<FileIdent, ClientFile>,
+    /// The entries after the oldest base of all changesets, if they were at hand.
+    pub(super) concurrent: Option<Vec<Entry>>,
+}
+
+/// A step that has ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) step: Step,
+    pub(super) result: Result<Committed, StepError>,
+}
+
+/// What a step made, all of it durable.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) loaded: Loaded,
+    pub(super) integration: Integration,
+    /// The new client files, in the order of the allocations.
+    pub(super) allocated: Vec<(FileIdent, Salt)>,
+}
+
+/// Why a step made nothing.
+#[derive(Debug)]
+pub(super) enum StepError {
+    /// The realm has changed since the step started from it.
+    Outdated { expected: u64, actual: u64 },
+    /// The realm cannot go on.
+    Realm(RealmError),
+}
+
+impl PendingUpload {
+    /// The oldest base of its changesets.
+    pub(super) fn base(&self) -> Option<ServerVersion> {
+        self.changesets.first().map(|changeset| changeset.cursor.last_integrated_server_version)
+    }
+
+    /// Bytes of its changesets.
+    pub(super) fn len(&self) -> usize {
+        self.changesets.iter().map(|changeset| changeset.bytes.len()).sum()
+    }
+
+    /// Takes what the same client file has queued later.
+    pub(super) fn append(&mut self, newer: Self) {
+        self.progress = newer.progress;
+        self.locked = newer.locked;
+        self.changesets.extend(newer.changesets);
+    }
+}
+
+/// Carries out a step.
+pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, mut step: Step) -> Done {
+    let (store, salt, now_ms) =
+        (Arc::clone(&shared.store), shared.version_salt, shared.clock.now_ms());
+    let realm = key.clone();
+    let computed = tokio::task::spawn_blocking(move || {
+        let result = compute(&*store, &realm, &mut step, salt, now_ms);
+        (step, result)
+    });
+    let (step, computed) = match computed.await {
+        Ok(computed) => computed,
+        Err(panic) => {
+            let error = RealmError::Damaged(format!("its integration failed: {panic}").into());
+            return Done { step: Step::default(), result: Err(StepError::Realm(error)) };
+        }
+    };
+    let result = match computed {
+        Ok((None, committed)) => Ok(committed),
+        Ok((Some(commit), committed)) => match shared.committer.commit(key, commit).await {
+            Ok(()) => Ok(committed),
+            Err(CommitError::Refused(CommitRefused::Outdated { expected, actual })) => {
+                Err(StepError::Outdated { expected, actual })
+            }
+            Err(CommitError::Storage(error)) => Err(StepError::Realm(RealmError::Storage(error))),
+            Err(_) => Err(StepError::Realm(RealmError::ShuttingDown)),
+        },
+        Err(error) => Err(StepError::Realm(error)),
+    };
+    Done { step, result }
+}
+
+/// Reads on in the store until the scan has enough or there is no more.
+pub(super) fn scan_store(
+    store: &dyn Store,
+    key: &RealmKey,
+    mut scan: Scan,
+    record: &RealmRecord,
+    upload_cursor: UploadCursor,
+) -> Result<Scanned, RealmError> {
+    let head = record.head.version;
+    let mut sent_len = u64::MAX;
+    'pages: while scan.cursor().server_version < head {
+        let page = store.entries(key, scan.cursor().server_version, head, PAGE_LEN)?;
+        if page.is_empty() {
+            return Err(StorageError::Corrupt("the history ends before its head").into());
+        }
+        for entry in &page {
+            sent_len = entry.cumulative_len;
+            if !scan.push(entry) {
+                break 'pages;
+            }
+        }
+    }
+    Ok(scanned(scan, record, upload_cursor, sent_len))
+}
+
+/// Bytes of changesets that are read from the store at a time.
+const PAGE_LEN: usize = 1 << 20;
+
+/// The commit of a step, `None` if there is nothing to commit, and what is the case once it is durable.
+fn compute(
+    store: &dyn Store,
+    key: &RealmKey,
+    step: &mut Step,
+    salt: Salt,
+    now_ms: u64,
+) -> Result<(Option<Commit>, Committed), RealmError> {
+    let Loaded { record, schema } = &step.loaded;
+    let base =
+        Base { head: record.head.version, cumulative_len: record.cumulative_len, salt, now_ms };
+    let uploads: Vec<Upload> = step
+        .uploads
+        .iter()
+        .filter_map(|(ident, pending)| {
+            Some(Upload {
+                file_ident: *ident,
+                file: step.files.get(ident)?.clone(),
+                progress: pending.progress,
+                locked: pending.locked,
+                changesets: pending.changesets.clone(),
+            })
+        })
+        .collect();
+    let realm = RealmReader {
+        store,
+        key,
+        head: record.head.version,
+        concurrent: step.concurrent.as_deref(),
+    };
+    let mut objects = Transaction::new(schema, &realm);
+    let integration =
+        integrate(&base, &realm, &mut objects, uploads).map_err(|error| match error {
+            IntegrationError::Storage(error) => RealmError::from(error),
+            damaged => RealmError::Damaged(Chain(&damaged).to_string().into()),
+        })?;
+    let changes = objects.finish();
+
+    let mut record = record.clone();
+    let mut schema = Arc::clone(schema);
+    let mut commit = Commit { base_revision: record.revision, ..Commit::default() };
+    let allocated = allocate(&step.allocations, &mut record, &mut commit, now_ms)?;
+    if let Some(last) = integration.entries.last() {
+        record.head = last.version;
+        record.cumulative_len = last.cumulative_len;
+    }
+    if let Some(changed) = changes.schema {
+        record.schema = changed.encode().into();
+        commit.schema = Some(record.schema.clone());
+        schema = Arc::new(changed);
+    }
+    commit.objects = changes.objects;
+    commit.entries.clone_from(&integration.entries);
+    commit.client_files.extend(integration.client_files.iter().cloned());
+    commit.forget_reciprocals.clone_from(&integration.forget_reciprocals);
+    commit.reciprocals.clone_from(&integration.reciprocals);
+    let commit = if commit.client_files.is_empty() {
+        None // Whatever changes anything changes a client file.
+    } else {
+        record.revision += 1;
+        Some(commit)
+    };
+    Ok((commit, Committed { loaded: Loaded { record, schema }, integration, allocated }))
+}
+
+/// Gives the next idents, with random salts.
+fn allocate(
+    allocations: &[Allocation],
+    record: &mut RealmRecord,
+    commit: &mut Commit,
+    now_ms: u64,
+) -> Result<Vec<(FileIdent, Salt)>, RealmError> {
+    let mut allocated = Vec::with_capacity(allocations.len());
+    for allocation in allocations {
+        let ident = FileIdent(FileIdent::FIRST_CLIENT.0 + record.client_file_count);
+        let salt = random_salt().map_err(|error| {
+            RealmError::Storage(Arc::new(StorageError::Backend(Box::new(error))))
+        })?;
+        record.client_file_count += 1;
+        let file = ClientFile {
+            salt,
+            user_id: allocation.user_id.clone(),
+            upload_cursor: UploadCursor::default(),
+            locked_server_version: ServerVersion::default(),
+            last_seen_ms: now_ms,
+        };
+        commit.client_files.push((ident, file));
+        allocated.push((ident, salt));
+    }
+    Ok(allocated)
+}
+
+/// A salt, 1 to 2^63-1, that nobody can guess.
+///
+/// # Errors
+///
+/// If the system has no randomness.
+pub fn random_salt() -> Result<Salt, getrandom::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(Salt((u64::from_le_bytes(bytes) >> 1).max(1)))
+}
+
+/// The realm as it is stored.
+struct RealmReader<'a> {
+    store: &'a dyn Store,
+    key: &'a RealmKey,
+    head: ServerVersion,
+    concurrent: Option<&'a [Entry]>,
+}
+
+impl ConcurrentHistory for RealmReader<'_> {
+    type Error = StorageError;
+
+    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, StorageError> {
+        if let Some(entries) = self.concurrent {
+            let first = entries.partition_point(|entry| entry.version.version <= after);
+            return Ok(entries[first..].to_vec());
+        }
+        self.store.entries(self.key, after, self.head, usize::MAX)
+    }
+
+    fn reciprocals(
+        &self,
+        ident: FileIdent,
+        after: ServerVersion,
+    ) -> Result<Vec<(ServerVersion, Bytes)>, StorageError> {
+        self.store.reciprocals(self.key, ident, after)
+    }
+}
+
+impl ObjectStore for RealmReader<'_> {
+    type Error = StorageError;
+
+    fn object(&self, row: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        let found = self.store.objects(self.key, &[row.into()])?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    fn rows(&self, prefix: &[u8]) -> Result<Vec<ObjectRow>, StorageError> {
+        let found = self.store.scan_objects(self.key, prefix, None, usize::MAX)?;
+        Ok(found.into_iter().map(|(row, _)| row).collect())
+    }
+}

@@ -1,0 +1,60 @@
+//! The last entries of a realm, in memory: what most sessions ask for.
+
+use std::collections::VecDeque;
+
+use bailiwick_core::history::{Entry, Scan};
+use bailiwick_protocol::version::ServerVersion;
+
+/// The entries after `base`, up to the head; encoded once, shared by all readers.
+#[derive(Debug)]
+pub(super) struct Recent {
+    base: ServerVersion,
+    entries: VecDeque<Entry>,
+    len: usize,
+}
+
+/// How many bytes of changesets one realm keeps in memory.
+const MAX_LEN: usize = 1 << 20;
+/// How many entries one realm keeps in memory.
+const MAX_COUNT: usize = 4096;
+
+impl Recent {
+    /// Knows nothing before `head`.
+    pub(super) fn starting_at(head: ServerVersion) -> Self {
+        Self { base: head, entries: VecDeque::new(), len: 0 }
+    }
+
+    /// Takes new entries, which follow those that it has.
+    pub(super) fn extend(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            self.len += entry.changeset.len();
+            self.entries.push_back(entry.clone());
+        }
+        while (self.len > MAX_LEN || self.entries.len() > MAX_COUNT)
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.len -= oldest.changeset.len();
+            self.base = oldest.version.version;
+        }
+    }
+
+    /// The entries after a version, if it has them all.
+    pub(super) fn after(&self, version: ServerVersion) -> Option<impl Iterator<Item = &Entry>> {
+        let skip = version.0.checked_sub(self.base.0)?;
+        let skip = usize::try_from(skip).ok()?.min(self.entries.len());
+        Some(self.entries.range(skip..))
+    }
+
+    /// Feeds a scan, if it has all that the scan needs; answers with the cumulative length at its end,
+    /// or the largest number if the scan was at the head.
+    pub(super) fn feed(&self, scan: &mut Scan) -> Option<u64> {
+        let mut sent_len = u64::MAX;
+        for entry in self.after(scan.cursor().server_version)? {
+            sent_len = entry.cumulative_len;
+            if !scan.push(entry) {
+                break;
+            }
+        }
+        Some(sent_len)
+    }
+}

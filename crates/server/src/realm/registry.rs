@@ -1,0 +1,142 @@
+//! Finds the actor of a realm, or starts it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bailiwick_protocol::ident::Salt;
+use bailiwick_storage::store::{RealmKey, Store};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::actor::{Actor, Command};
+use super::committer::Committer;
+use crate::clock::Clock;
+
+/// All realms of a server.
+#[derive(Debug)]
+pub struct Realms {
+    shared: Arc<Shared>,
+}
+
+/// What the realms of a server are bounded by.
+#[derive(Clone, Copy, Debug)]
+pub struct RealmsConfig {
+    /// Bytes of uploads that one realm queues before it turns devices away.
+    pub max_backlog_len: usize,
+    /// Bytes of changesets after which a DOWNLOAD ends.
+    pub download_soft_limit: usize,
+}
+
+/// An open realm; its actor lives as long as there is one of these.
+#[derive(Clone, Debug)]
+pub struct RealmHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) committer: Committer,
+    /// The salt of the versions that this run of the server makes.
+    pub(super) version_salt: Salt,
+    pub(super) config: RealmsConfig,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Bounds the threads that read old history from the disk.
+    pub(super) reads: Semaphore,
+    actors: Mutex<HashMap<RealmKey, mpsc::Sender<Command>>>,
+}
+
+/// Threads that read old history at a time.
+const MAX_READS: usize = 32;
+/// Commands that wait for one actor; senders wait beyond.
+const MAX_COMMANDS: usize = 256;
+
+impl Default for RealmsConfig {
+    fn default() -> Self {
+        Self { max_backlog_len: 256 << 20, download_soft_limit: 1 << 20 }
+    }
+}
+
+impl Realms {
+    /// Serves the realms of a store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        committer: Committer,
+        version_salt: Salt,
+        config: RealmsConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let actors = Mutex::default();
+        let reads = Semaphore::new(MAX_READS);
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                committer,
+                version_salt,
+                config,
+                clock,
+                reads,
+                actors,
+            }),
+        }
+    }
+
+    /// The realm of a key; it need not exist yet. Must be called within a tokio runtime.
+    pub fn open(&self, key: &RealmKey) -> RealmHandle {
+        let mut actors = self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(commands) = actors.get(key)
+            && !commands.is_closed()
+        {
+            return RealmHandle { commands: commands.clone() };
+        }
+        let (commands, queue) = mpsc::channel(MAX_COMMANDS);
+        actors.insert(key.clone(), commands.clone());
+        tokio::spawn(Actor::new(key.clone(), Arc::clone(&self.shared), queue).run());
+        RealmHandle { commands }
+    }
+
+    /// Waits until all that was queued in any realm is durable, or has failed.
+    pub async fn drain(&self) {
+        let actors: Vec<_> = {
+            let actors = self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner);
+            actors.values().cloned().collect()
+        };
+        for commands in actors {
+            let (answer, drained) = oneshot::channel();
+            if commands.send(Command::Drain { answer }).await.is_ok() {
+                let _ = drained.await;
+            }
+        }
+    }
+
+    /// Lets all actors end, once nobody holds their realms any more.
+    pub fn close(&self) {
+        self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many realms are open.
+    pub fn open_count(&self) -> usize {
+        self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl RealmHandle {
+    /// Asks the realm for something; waits while its queue is full. A realm that has failed drops the
+    /// command, and with it the sender of the answer.
+    pub async fn send(&self, command: Command) {
+        // The answer's receiver sees that nobody will answer.
+        let _ = self.commands.send(command).await;
+    }
+}
+
+impl Shared {
+    /// Forgets an actor that has nothing to do, unless somebody has got hold of it meanwhile.
+    pub(super) fn retire(&self, key: &RealmKey, queue: &mpsc::Receiver<Command>) -> bool {
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        // The registry's own sender is the one that is left.
+        let is_unused = queue.is_empty() && queue.sender_strong_count() <= 1;
+        if is_unused {
+            actors.remove(key);
+        }
+        is_unused
+    }
+}

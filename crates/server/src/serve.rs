@@ -1,0 +1,219 @@
+//! A running server: the store, the realms, and a listener in front of them.
+//!
+//! It starts in this order and stops in the opposite one: no new connections, the devices are sent away,
+//! what they have uploaded becomes durable, the store is closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
+use bailiwick_storage::account::Accounts;
+use bailiwick_storage::store::Store;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::App;
+use crate::auth::{AuthError, Authenticator};
+use crate::clock::{Clock, SystemClock};
+use crate::http::base_url::{Addressing, BaseUrlError};
+use crate::http::cors::AllowedOrigins;
+use crate::http::router::{Api, router};
+use crate::http::websocket::{self, WebSocketConfig};
+use crate::realm::{Committer, Realms, RealmsConfig, random_salt};
+use crate::session::SessionConfig;
+
+/// What a server is bounded by, and how it treats its connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeConfig {
+    /// The realms.
+    pub realms: RealmsConfig,
+    /// The connections of devices.
+    pub web_socket: WebSocketConfig,
+    /// The longest body of an UPLOAD, inflated, in bytes. A device that has more in one transaction can
+    /// never upload it.
+    pub max_upload_len: usize,
+    /// The most sessions of one connection: realms that a device has open at a time.
+    pub max_sessions: usize,
+    /// The most requests at a time; more wait until one is answered.
+    pub max_requests: usize,
+    /// The most devices that are connected at a time; more are told to come back later.
+    pub max_devices: usize,
+    /// How long devices may take to leave when the server stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            realms: RealmsConfig::default(),
+            web_socket: WebSocketConfig::default(),
+            max_upload_len: DEFAULT_MAX_PLAIN_LEN,
+            max_sessions: 1000,
+            max_requests: 4096,
+            max_devices: 65_536,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The users cannot be read.
+    #[error("the accounts cannot be opened")]
+    Accounts(#[from] AuthError),
+    /// An origin of the app's configuration is not an origin.
+    #[error("an allowed request origin of the app is not an origin")]
+    Origin(#[from] BaseUrlError),
+    /// The system has no randomness.
+    #[error("the system gives no random bytes")]
+    Random(#[from] getrandom::Error),
+}
+
+/// A server that is ready to listen.
+#[derive(Debug)]
+pub struct Server {
+    routes: Router,
+    realms: Arc<Realms>,
+    config: ServeConfig,
+    stop: watch::Sender<bool>,
+    /// Closed when all WebSocket connections have ended.
+    ended: mpsc::Receiver<()>,
+    committer: std::thread::JoinHandle<()>,
+}
+
+/// How long a client may take to send the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take from its head to the head of the answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the last actors may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait after the system has refused a connection, since it will refuse the next one as well.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Puts a server together; blocks on the store.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    pub fn new<S: Store + Accounts>(
+        app: App,
+        store: Arc<S>,
+        addressing: Addressing,
+        config: ServeConfig,
+    ) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let accounts: Arc<dyn Accounts> = Arc::<S>::clone(&store);
+        let store: Arc<dyn Store> = store;
+        let authenticator = Arc::new(Authenticator::open(accounts, &app.id)?);
+        let origins = AllowedOrigins::from_list(&app.allowed_request_origins)?;
+        let (committer, thread) = Committer::start(Arc::clone(&store));
+        let realms = Arc::new(Realms::new(
+            store,
+            committer,
+            random_salt()?,
+            config.realms,
+            Arc::clone(&clock),
+        ));
+        let sessions = SessionConfig {
+            partition_key: app.sync.partition_key,
+            max_upload_len: config.max_upload_len,
+            max_sessions: config.max_sessions,
+        };
+        let api = Arc::new(Api { app: Arc::new(app), authenticator, addressing, origins, clock });
+        let (stop, stopping) = watch::channel(false);
+        let (alive, ended) = mpsc::channel(1);
+        let sync = websocket::Sync {
+            api: Arc::clone(&api),
+            realms: Arc::clone(&realms),
+            sessions: Arc::new(sessions),
+            config: config.web_socket,
+            stopping,
+            alive,
+            places: Arc::new(Semaphore::new(config.max_devices)),
+        };
+        let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT);
+        let routes = router(&api, websocket::routes(sync)).layer(timeout);
+        Ok(Self { routes, realms, config, stop, ended, committer: thread })
+    }
+
+    /// Serves until `stop` is ready, then ends cleanly: what devices have uploaded by then is durable.
+    pub async fn run(mut self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        builder.http2().timer(TokioTimer::new());
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(self.config.max_requests));
+        let accept = async {
+            loop {
+                let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+                let (stream, peer) = accept(&listener).await;
+                let service = TowerToHyperService::new(self.routes.clone());
+                let connection =
+                    builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                let connection = graceful.watch(connection.into_owned());
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%peer, error, "a connection failed");
+                    }
+                    drop(place);
+                });
+            }
+        };
+        tokio::select! {
+            () = accept => (),
+            () = stop => (),
+        }
+        drop(listener);
+        tracing::info!(
+            open_realms = self.realms.open_count(),
+            "stopping: devices are being sent away"
+        );
+        self.stop.send_replace(true);
+        drop(self.routes);
+        let leave = async {
+            graceful.shutdown().await;
+            // No message is ever sent: it ends when the last connection drops its end.
+            while self.ended.recv().await.is_some() {}
+        };
+        if tokio::time::timeout(self.config.drain_timeout, leave).await.is_err() {
+            tracing::warn!("some devices did not leave in time; their connections are cut");
+        }
+        self.realms.drain().await;
+        self.realms.close();
+        drop(self.realms);
+        // The committer ends with the last actor; then the store is closed, and opens fast the next time.
+        let closed = tokio::task::spawn_blocking(|| self.committer.join());
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("the store is still in use by a connection that was cut");
+        }
+        tracing::info!("stopped: everything that was acknowledged is stored");
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "a connection cannot send small messages at once");
+                }
+                return (stream, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What is checked of an UPLOAD before it is queued.
+//!
+//! Spec: wire protocol, section 5.3.
+
+use bailiwick_core::history::{UploadProgress, UploadedChangeset};
+use bailiwick_protocol::error_code::SessionCode;
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::message::{ErrorBody, Refusal, Upload};
+use bailiwick_protocol::version::{ServerVersion, UploadCursor};
+
+use super::verdict;
+
+/// An UPLOAD that may be, without what was integrated before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedUpload {
+    /// The client file.
+    pub file_ident: FileIdent,
+    /// How far the device has scanned its history.
+    pub progress: UploadCursor,
+    /// What the device will never ask for again.
+    pub locked: ServerVersion,
+    /// What is to be integrated, in order.
+    pub changesets: Vec<UploadedChangeset>,
+}
+
+/// What becomes of an UPLOAD that may not be.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It cannot be read: the connection ends.
+    Message(Refusal, String),
+    /// It says what cannot be: the session ends.
+    Session(SessionCode, ErrorBody),
+}
+
+/// Checks an UPLOAD of a session that was sent the history up to `sent`; `None` if it says nothing new.
+pub(super) fn accept(
+    upload: &Upload,
+    file_ident: FileIdent,
+    progress: &mut UploadProgress,
+    sent: ServerVersion,
+    max_len: usize,
+) -> Result<Option<AcceptedUpload>, Refused> {
+    let header = &upload.header;
+    let plain = upload
+        .body
+        .inflate(max_len)
+        .map_err(|error| Refused::Message(error.refusal(), format!("UPLOAD: {error}")))?;
+    let mut changesets = Vec::new();
+    for entry in Upload::entries(plain) {
+        let entry =
+            entry.map_err(|error| Refused::Message(error.refusal(), format!("UPLOAD: {error}")))?;
+        if entry.origin_file_ident != FileIdent::SELF {
+            let (code, body) = verdict::origin(entry.origin_file_ident);
+            return Err(Refused::Session(code, body));
+        }
+        changesets.push(UploadedChangeset {
+            cursor: UploadCursor {
+                client_version: entry.client_version,
+                last_integrated_server_version: entry.last_integrated_server_version,
+            },
+            origin_timestamp: entry.origin_timestamp,
+            origin_file_ident: entry.origin_file_ident,
+            bytes: entry.changeset,
+        });
+    }
+    let cursors = changesets.iter().map(|changeset| changeset.cursor);
+    let check = progress
+        .check(header.progress, header.locked_server_version, sent, cursors)
+        .map_err(|error| {
+            let (code, body) = verdict::upload(error);
+            Refused::Session(code, body)
+        })?;
+    let Some(progress) = check.queue else { return Ok(None) };
+    changesets.drain(..check.ignored);
+    Ok(Some(AcceptedUpload {
+        file_ident,
+        progress,
+        locked: header.locked_server_version,
+        changesets,
+    }))
+}

@@ -1,0 +1,185 @@
+//! Records that are not what was written: an error, never a panic, and only for the realm concerned.
+
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::version::ServerVersion;
+use proptest::prelude::*;
+use redb::{TableDefinition, WriteTransaction};
+use tempfile::{TempDir, tempdir};
+
+use crate::account::Accounts as _;
+use crate::conformance::sample::{
+    FIRST, append, client_file, commit, key, session, try_commit, user, write,
+};
+use crate::redb::key::{self, RealmId};
+use crate::redb::{RedbStore, record};
+use crate::store::{Commit, CommitRefused, StorageError, Store as _};
+
+/// A store with a realm of id 1 that has something in every table, and one of id 2.
+fn store() -> (RedbStore, TempDir) {
+    let dir = tempdir().unwrap();
+    let store = RedbStore::in_dir(dir.path()).unwrap();
+    for name in ["damaged", "sound"] {
+        let mut start = append(0, 1, &[b"one", b"two", b"three"]);
+        start.client_files = vec![(FIRST, client_file(1)), (FileIdent(3), client_file(2))];
+        start.reciprocals = vec![(FIRST, ServerVersion(1), b"form".as_slice().into())];
+        start.objects = write(0, &[(b"row", Some(b"object"))]).objects;
+        start.schema = Some(b"schema".as_slice().into());
+        commit(&store, &key(name), start);
+    }
+    store.create_user(&user("u"), &session("s", "u")).unwrap();
+    store.secret("secret", b"secret").unwrap();
+    (store, dir)
+}
+
+fn change(store: &RedbStore, change: impl FnOnce(&WriteTransaction)) {
+    let transaction = store.database.begin_write().unwrap();
+    change(&transaction);
+    transaction.commit().unwrap();
+}
+
+#[track_caller]
+fn check_corrupt<T: std::fmt::Debug>(result: &Result<T, StorageError>) {
+    assert!(matches!(result, Err(StorageError::Corrupt(_))), "{result:?}");
+}
+
+#[test]
+fn a_damaged_value_is_reported_wherever_it_is_read() {
+    let (store, _dir) = store();
+    let id = RealmId(1);
+    change(&store, |tx| {
+        let bad: &[u8] = b"\x07not a record";
+        tx.open_table(key::SCHEMAS).unwrap().insert(&id.schema(), bad).unwrap();
+        tx.open_table(key::ENTRIES).unwrap().insert(&id.entry(ServerVersion(2)), bad).unwrap();
+        tx.open_table(key::CLIENT_FILES).unwrap().insert(&id.client_file(FIRST), bad).unwrap();
+        let form = id.reciprocal(FIRST, ServerVersion(1));
+        tx.open_table(key::RECIPROCALS).unwrap().insert(&form, bad).unwrap();
+        tx.open_table(key::OBJECTS).unwrap().insert(id.object(b"row").as_slice(), bad).unwrap();
+        tx.open_table(key::USERS).unwrap().insert("u", bad).unwrap();
+        tx.open_table(key::SESSIONS).unwrap().insert("s", bad).unwrap();
+        tx.open_table(key::SECRETS).unwrap().insert("secret", bad).unwrap();
+    });
+    let realm = key("damaged");
+    check_corrupt(&store.realm(&realm));
+    check_corrupt(&store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000));
+    check_corrupt(&store.client_file(&realm, FIRST));
+    check_corrupt(&store.reciprocals(&realm, FIRST, ServerVersion(0)));
+    check_corrupt(&store.objects(&realm, &[Box::new(*b"row")]));
+    check_corrupt(&store.scan_objects(&realm, b"", None, 1));
+    check_corrupt(&store.user("u"));
+    check_corrupt(&store.session("s"));
+    check_corrupt(&store.revoke_session("s"));
+    check_corrupt(&store.secret("secret", b""));
+    assert_eq!(store.realm(&key("sound")).unwrap().revision, 1);
+}
+
+#[test]
+fn a_damaged_realm_stops_alone() {
+    let (store, _dir) = store();
+    change(&store, |tx| {
+        let short: &[u8] = &[1, 0, 0];
+        tx.open_table(key::REALMS).unwrap().insert(b"damaged".as_slice(), short).unwrap();
+    });
+    let batch = ["damaged", "sound"].map(|name| (key(name), append(1, 4, &[b"four"])));
+    let answers = store.commit(&batch).unwrap();
+    assert!(matches!(answers[0], Err(CommitRefused::Damaged(_))), "{:?}", answers[0]);
+    assert_eq!(answers[1], Ok(()));
+    assert_eq!(store.realm(&key("sound")).unwrap().revision, 2);
+}
+
+#[test]
+fn a_missing_record_is_not_taken_for_none() {
+    let (store, _dir) = store();
+    let id = RealmId(1);
+    change(&store, |tx| {
+        tx.open_table(key::ENTRIES).unwrap().remove(&id.entry(ServerVersion(2))).unwrap();
+        tx.open_table(key::CLIENT_FILES).unwrap().remove(&id.client_file(FIRST)).unwrap();
+    });
+    let realm = key("damaged");
+    let cases = [(0, 3, true), (1, 2, true), (1, 3, true), (0, 1, false), (2, 3, false)];
+    for (after, until, is_corrupt) in cases {
+        let entries = store.entries(&realm, ServerVersion(after), ServerVersion(until), usize::MAX);
+        assert_eq!(matches!(entries, Err(StorageError::Corrupt(_))), is_corrupt, "{after} {until}");
+    }
+    check_corrupt(&store.client_file(&realm, FIRST));
+    let client_files = vec![(FIRST, client_file(1))];
+    let answer =
+        try_commit(&store, &realm, Commit { base_revision: 1, client_files, ..Commit::default() });
+    assert!(matches!(answer, Err(CommitRefused::Damaged(_))), "{answer:?}");
+}
+
+#[test]
+fn sums_that_do_not_add_up_are_reported() {
+    let (store, _dir) = store();
+    let realm = key("damaged");
+    let entries = store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000).unwrap();
+    let wrong = record::encode_entry(&entries[1], 1_000_000);
+    change(&store, |tx| {
+        let key = RealmId(1).entry(ServerVersion(2));
+        tx.open_table(key::ENTRIES).unwrap().insert(&key, wrong.as_slice()).unwrap();
+    });
+    check_corrupt(&store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000));
+}
+
+#[test]
+fn the_format_is_needed() {
+    let (store, dir) = store();
+    change(&store, |tx| {
+        let meta: TableDefinition<'_, key::Text, u64> = key::META;
+        tx.open_table(meta).unwrap().remove(key::FORMAT).unwrap();
+    });
+    drop(store);
+    let error = RedbStore::in_dir(dir.path()).unwrap_err();
+    assert!(matches!(error, super::super::OpenError::Foreign { .. }), "{error:?}");
+}
+
+proptest! {
+    /// Any bytes are read to a value that is written as the same bytes, or are refused.
+    #[test]
+    fn any_bytes_decode_or_are_refused(mut value in prop::collection::vec(any::<u8>(), 0..120)) {
+        check_decoders(&value);
+        if let Some(first) = value.first_mut() {
+            *first = 1;
+            check_decoders(&value);
+        }
+    }
+
+    /// The same for records with a few wrong bytes, or a wrong length.
+    #[test]
+    fn a_record_with_a_wrong_byte_decodes_or_is_refused(
+        at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>(),
+    ) {
+        let records = [
+            record::encode_user(&user("65a000000000000000000001")),
+            record::encode_session(&session("65a0000000000000000000bb", "65a000000000000000000001")),
+            record::encode_client_file(&client_file(7)),
+        ];
+        for mut value in records {
+            let at = at.index(value.len());
+            value[at] = byte;
+            check_decoders(&value);
+            value.truncate(cut.index(value.len() + 1));
+            check_decoders(&value);
+        }
+    }
+}
+
+fn check_decoders(value: &[u8]) {
+    if let Ok((id, realm)) = record::decode_realm(value) {
+        assert_eq!(record::encode_realm(id, &realm), value);
+    }
+    if let Ok(entry) = record::decode_entry(ServerVersion(1), value) {
+        assert_eq!(record::encode_entry(&entry, entry.cumulative_len), value);
+    }
+    if let Ok(file) = record::decode_client_file(value) {
+        assert_eq!(record::encode_client_file(&file), value);
+    }
+    if let Ok(user) = record::decode_user("id", value) {
+        assert_eq!(record::encode_user(&user), value);
+    }
+    if let Ok(session) = record::decode_session("id", value) {
+        assert_eq!(record::encode_session(&session), value);
+    }
+    if let Ok(bytes) = record::decode_bytes(value) {
+        assert_eq!(record::encode_bytes(bytes), value);
+    }
+}

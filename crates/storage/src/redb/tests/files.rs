@@ -1,0 +1,121 @@
+//! Files that can't be opened, and what the operator is told.
+
+use std::fs;
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase as _, TableDefinition};
+use tempfile::tempdir;
+
+use crate::conformance::sample::{append, changesets, commit, key};
+use crate::redb::key::{FORMAT, META};
+use crate::redb::{OpenError, RedbOptions, RedbStore, Repair};
+use crate::store::Store as _;
+
+#[test]
+fn a_file_in_use_is_locked() {
+    let dir = tempdir().unwrap();
+    let store = RedbStore::in_dir(dir.path()).unwrap();
+    let error = RedbStore::in_dir(dir.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    assert!(error.to_string().contains("realms.redb is open in another process"), "{error}");
+    drop(store);
+    RedbStore::in_dir(dir.path()).unwrap();
+}
+
+#[test]
+fn a_later_format_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("store");
+    drop(RedbStore::open(&path).unwrap());
+    write(&path, META, 2);
+    let error = RedbStore::open(&path).unwrap_err();
+    assert!(matches!(error, OpenError::UnknownFormat { found: 2, .. }), "{error:?}");
+    assert!(error.to_string().contains("format 2 and this program knows format 1"), "{error}");
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("store");
+    write(&path, TableDefinition::new("books"), 1);
+    check_foreign(&path);
+    let database = Database::open(&path).unwrap();
+    let reading = database.begin_read().unwrap();
+    let tables: Vec<_> = reading.list_tables().unwrap().collect();
+    assert_eq!(tables.iter().map(redb::TableHandle::name).collect::<Vec<_>>(), ["books"]);
+    drop((reading, database));
+
+    let other_meta = dir.path().join("meta");
+    let database = Database::create(&other_meta).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TableDefinition::<u64, u64>::new("meta")).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    check_foreign(&other_meta);
+}
+
+#[test]
+fn a_file_of_something_else_is_left_alone() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("store");
+    let text = b"Dear diary, ".repeat(1000);
+    fs::write(&path, &text).unwrap();
+    check_foreign(&path);
+    assert!(fs::read(&path).unwrap() == text, "the file has changed");
+}
+
+#[track_caller]
+fn check_foreign(path: &Path) {
+    let error = RedbStore::open(path).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+    assert!(error.to_string().contains("move the file away"), "{error}");
+}
+
+/// Writes a format, or something else, with redb itself.
+fn write(path: &Path, table: TableDefinition<'_, &'static str, u64>, value: u64) {
+    let database = Database::create(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(table).unwrap().insert(FORMAT, value).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_directory_is_made_and_a_bad_one_is_named() {
+    let dir = tempdir().unwrap();
+    RedbStore::in_dir(dir.path().join("new/dir")).unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = RedbStore::in_dir(file.join("dir")).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+    let error = RedbStore::open(dir.path().join("none/store")).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+}
+
+#[test]
+fn a_new_store_leaves_one_file() {
+    let dir = tempdir().unwrap();
+    // A crash while this process made a store, under the name that it uses.
+    fs::write(dir.path().join(format!("realms.redb.new.{}", std::process::id())), "half").unwrap();
+    drop(RedbStore::in_dir(dir.path()).unwrap());
+    drop(RedbStore::in_dir(dir.path()).unwrap());
+    let names: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(names, ["realms.redb"]);
+}
+
+#[test]
+fn a_file_opens_with_any_options() {
+    let dir = tempdir().unwrap();
+    let realm = key("realm");
+    let options = [
+        RedbOptions::default(),
+        RedbOptions::default().repair(Repair::Quick),
+        RedbOptions::default().repair(Repair::Thorough).cache_len(0),
+        RedbOptions::default().check(),
+    ];
+    for (i, options) in (0..).zip(options) {
+        let store = options.in_dir(dir.path()).unwrap();
+        assert_eq!(changesets(&store, &realm).len() as u64, i);
+        commit(&store, &realm, append(i, i + 1, &[b"changeset"]));
+        assert_eq!(store.realm(&realm).unwrap().revision, i + 1);
+    }
+}
