@@ -46,7 +46,7 @@ const RULES: [Rule; 7] = [
 ];
 
 /// Folders that nobody wrote by hand.
-const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "vectors", "data"];
+const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "vectors", "bailiwick-data"];
 
 /// The files that people write.
 const WRITTEN: [&str; 9] = ["rs", "md", "toml", "mjs", "js", "json", "sh", "yml", "yaml"];
