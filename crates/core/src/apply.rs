@@ -4,6 +4,33 @@
 //! beside it, and [finishes](Transaction::finish) with the [`Changes`] to commit. Each object is decoded
 //! once and encoded once, however many instructions touch it.
 //!
+//! ```
+//! use bailiwick_core::apply::Transaction;
+//! use bailiwick_core::state::State;
+//! use bailiwick_protocol::changeset::{
+//!     Changeset, Instruction, KeySpec, KeyType, ObjectKey, TableKind,
+//! };
+//!
+//! let mut changeset = Changeset::default();
+//! let table = changeset.strings.intern("Dog");
+//! let field = changeset.strings.intern("_id");
+//! let key = KeySpec { field, key_type: KeyType::Int, nullable: false };
+//! changeset.instructions = vec![
+//!     Instruction::AddTable { table, kind: TableKind::TopLevel(key) },
+//!     Instruction::CreateObject { table, object: ObjectKey::Int(1) },
+//! ];
+//!
+//! // A store holds a schema and rows; in memory both are a `State`.
+//! let mut state = State::default();
+//! let mut transaction = Transaction::new(state.schema(), &state);
+//! let applied = transaction.apply(&changeset)?;
+//! assert!(applied.rewritten.is_none());
+//! let changes = transaction.finish();
+//! state.commit(changes);
+//! assert_eq!(state.to_string(), "class Dog (_id)\n  _id: int\nDog[1]\n");
+//! # Ok::<(), bailiwick_core::apply::ApplyError<std::convert::Infallible>>(())
+//! ```
+//!
 //! # Nothing passes that a device could choke on
 //!
 //! A changeset that applies here is sent to devices, so this module refuses whatever the official applier
@@ -11,13 +38,17 @@
 //! writing or erasing a primary key's column, links from or to asymmetric classes, `GlobalKey`s beyond what a file
 //! can hold, names and values that are too long, nesting that is too deep.
 //!
-//! Three things are taken from devices and are not sent to them as they came. Where a changeset holds one,
+//! Erasing a class, which no SDK does, is held to what every device survives: no column of another class could
+//! ever have held a link to it, mixed columns included, and the same changeset does not name it again.
+//!
+//! Four things are taken from devices and are not sent to them as they came. Where a changeset holds one,
 //! [`Applied::rewritten`] is the form to store and send:
 //!
 //! - `SetErase(null)` on a set of a type, which devices write and no device applies, becomes `Clear` and the
 //!   `SetInsert` of each remaining element;
 //! - `ArrayMove` of a list or dictionary inside a mixed list, which crashes a device, becomes `ArrayErase` and
 //!   the same collection again;
+//! - a repeated `AddColumn` of links to any class, which a device takes for a contradiction, is left out;
 //! - what is done to objects of asymmetric classes is left out: these objects never travel to devices. They
 //!   are kept in the store.
 //!

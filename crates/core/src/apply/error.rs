@@ -46,9 +46,12 @@ pub enum Fault {
     /// A class is declared again and differs.
     #[error("the class exists and is different")]
     ClassDiffers,
-    /// A class is the target of a column of another class.
-    #[error("another class has links to it")]
+    /// Objects of another class can have links to a class.
+    #[error("another class can have links to it")]
     LinkTarget,
+    /// A class that was erased comes back in another changeset only.
+    #[error("the same changeset has erased the class")]
+    ErasedClass,
     /// Class names have 1 to 57 bytes.
     #[error("the name of the class has {0} bytes, not 1 to 57")]
     ClassNameLength(usize),
@@ -154,6 +157,9 @@ pub enum Fault {
     /// A move goes somewhere.
     #[error("an element is moved to where it is")]
     SamePosition,
+    /// Devices would need another form of the changeset, and that is out of proportion.
+    #[error("what devices would have to get instead is too large")]
+    Rewrite,
     /// There is no such dictionary key.
     #[error("there is no dictionary key {0:?}")]
     NoKey(String),

@@ -5,6 +5,7 @@ use bailiwick_protocol::changeset::{
     Symbol, Target, UpdateKind,
 };
 
+use super::error::Fault;
 use crate::schema::Schema;
 use crate::state::{PrimaryKey, Set, Value};
 
@@ -14,11 +15,17 @@ pub(super) struct Rewriter<'c> {
     /// The strings of the changeset, and those that the replacements need besides.
     strings: Option<StringTable>,
     replacements: Vec<(usize, Vec<Instruction>)>,
+    /// How much the replacements may still hold.
+    budget: usize,
 }
+
+/// What the replacements in one changeset may hold, in bytes of memory. A short instruction can stand for a
+/// large collection, and many of them must not exhaust the server.
+const BUDGET: usize = 64 * 1024 * 1024;
 
 impl<'c> Rewriter<'c> {
     pub(super) fn new(changeset: &'c Changeset) -> Self {
-        Self { changeset, strings: None, replacements: Vec::new() }
+        Self { changeset, strings: None, replacements: Vec::new(), budget: BUDGET }
     }
 
     /// Leaves an instruction out.
@@ -33,17 +40,18 @@ impl<'c> Rewriter<'c> {
         schema: &Schema,
         target: &Target,
         remaining: &Set,
-    ) {
+    ) -> Result<(), Fault> {
         let mut out =
             vec![Instruction::Clear { target: target.clone(), collection: CollectionKind::Set }];
         for element in remaining.iter() {
-            let value = self.payload(schema, element);
+            let value = self.payload(schema, element)?;
             // A link to a class that is gone reads as null, which such a set cannot hold.
             if !matches!(value, Payload::Null) {
                 out.push(Instruction::SetInsert { target: target.clone(), value });
             }
         }
         self.replacements.push((index, out));
+        Ok(())
     }
 
     /// Replaces the move of a collection within a list.
@@ -53,11 +61,11 @@ impl<'c> Rewriter<'c> {
         schema: &Schema,
         (target, to, prior_size): (&Target, u32, u32),
         collection: &Value,
-    ) {
+    ) -> Result<(), Fault> {
         let mut moved = target.clone();
         moved.path.pop();
         moved.path.push(PathElement::Index(to));
-        let value = self.payload(schema, collection);
+        let value = self.payload(schema, collection)?;
         let mut out = vec![
             Instruction::ArrayErase { target: target.clone(), prior_size },
             Instruction::ArrayInsert {
@@ -66,8 +74,9 @@ impl<'c> Rewriter<'c> {
                 prior_size: prior_size.saturating_sub(1),
             },
         ];
-        self.fill(schema, &moved, collection, &mut out);
+        self.fill(schema, &moved, collection, &mut out)?;
         self.replacements.push((index, out));
+        Ok(())
     }
 
     /// The changeset in its new form, if there is one.
@@ -94,7 +103,7 @@ impl<'c> Rewriter<'c> {
         target: &Target,
         collection: &Value,
         out: &mut Vec<Instruction>,
-    ) {
+    ) -> Result<(), Fault> {
         let below = |element| {
             let mut below = target.clone();
             below.path.push(element);
@@ -104,33 +113,41 @@ impl<'c> Rewriter<'c> {
             Value::List(list) => {
                 for (index, element) in (0..).zip(list.iter()) {
                     let target = below(PathElement::Index(index));
-                    let value = self.payload(schema, element);
+                    let value = self.payload(schema, element)?;
                     out.push(Instruction::ArrayInsert {
                         target: target.clone(),
                         value,
                         prior_size: index,
                     });
-                    self.fill(schema, &target, element, out);
+                    self.fill(schema, &target, element, out)?;
                 }
             }
             Value::Dictionary(dictionary) => {
                 for (key, element) in dictionary.iter() {
                     let target = below(PathElement::Key(self.symbol(key)));
-                    let value = self.payload(schema, element);
+                    let value = self.payload(schema, element)?;
                     out.push(Instruction::Update {
                         target: target.clone(),
                         value,
                         kind: UpdateKind::Value { is_default: false },
                     });
-                    self.fill(schema, &target, element, out);
+                    self.fill(schema, &target, element, out)?;
                 }
             }
             _ => (),
         }
+        Ok(())
     }
 
-    fn payload(&mut self, schema: &Schema, value: &Value) -> Payload {
-        match value {
+    fn payload(&mut self, schema: &Schema, value: &Value) -> Result<Payload, Fault> {
+        let len = match value {
+            Value::String(text) => text.len(),
+            Value::Binary(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let cost = size_of::<Instruction>() + len;
+        self.budget = self.budget.checked_sub(cost).ok_or(Fault::Rewrite)?;
+        Ok(match value {
             Value::Int(value) => Payload::Int(*value),
             Value::Bool(value) => Payload::Bool(*value),
             Value::String(text) => Payload::String((**text).into()),
@@ -152,7 +169,7 @@ impl<'c> Rewriter<'c> {
             Value::Dictionary(_) => Payload::Dictionary,
             Value::Object(_) => Payload::ObjectValue,
             Value::Null | Value::Set(_) => Payload::Null,
-        }
+        })
     }
 
     fn object_key(&mut self, key: &PrimaryKey) -> ObjectKey {

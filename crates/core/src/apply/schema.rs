@@ -32,6 +32,16 @@ impl NewClass<'_> {
     }
 }
 
+/// What an AddColumn finds.
+pub(super) enum NewColumn {
+    /// The column has to be added.
+    Missing(Slot),
+    /// The column is there, and the instruction does nothing.
+    Present,
+    /// As `Present`, for links to any class: a device takes the column for one of another type.
+    PresentAnyLink,
+}
+
 /// The class that an AddTable adds, or `None` if it is there.
 pub(super) fn add_table<'a>(
     schema: &Schema,
@@ -63,18 +73,22 @@ pub(super) fn add_table<'a>(
     if is_same { Ok(None) } else { Err(Fault::ClassDiffers) }
 }
 
-/// The column that an AddColumn adds, or `None` if it is there.
+/// Whether an AddColumn adds a column.
 pub(super) fn add_column(
     schema: &Schema,
     changeset: &Changeset,
     column: &AddColumn,
-) -> Result<Option<Slot>, Fault> {
+) -> Result<NewColumn, Fault> {
     let class = existing(schema, changeset, column.table)?;
     let field = field_name(changeset, column.field)?;
     let value_type = value_type(schema, changeset, class, column)?;
     if let Some(own) = class.column(field) {
-        let is_same = own.value_type == value_type && own.collection == column.collection;
-        return if is_same { Ok(None) } else { Err(Fault::FieldDiffers) };
+        return match own.value_type {
+            _ if own.value_type != value_type => Err(Fault::FieldDiffers),
+            _ if own.collection != column.collection => Err(Fault::FieldDiffers),
+            ValueType::AnyLink => Ok(NewColumn::PresentAnyLink),
+            _ => Ok(NewColumn::Present),
+        };
     }
     if column.collection == CollectionKind::Dictionary && column.key_type != Some(TypeCode::String)
     {
@@ -92,7 +106,7 @@ pub(super) fn add_column(
     if class.columns().len() >= MAX_COLUMNS {
         return Err(Fault::TooManyFields);
     }
-    Ok(Some(Slot::new(value_type, column.nullable, column.collection)))
+    Ok(NewColumn::Missing(Slot::new(value_type, column.nullable, column.collection)))
 }
 
 /// Whether an EraseColumn can be carried out.

@@ -22,18 +22,31 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Removes the element that is equal, if there is one. After null was removed from a set of a type,
-/// the remaining elements come back: no device takes the instruction as it is.
+/// What a SetErase is to devices, which refuse one of null in a set of a type.
+pub(super) enum ForDevices {
+    /// What it is here.
+    AsItIs,
+    /// Nothing: null was not there.
+    Nothing,
+    /// These elements remain.
+    Remaining(Set),
+}
+
+/// Removes the element that is equal, if there is one.
 pub(super) fn erase(
     place: Place<'_>,
     payload: &Payload,
     context: Context<'_>,
-) -> Result<Option<Set>, Fault> {
+) -> Result<ForDevices, Fault> {
     let (set, column) = set_of(place)?;
     let value = context.value(payload, column.value_type, column.nullable)?;
-    set.remove(&value, SetOrder::of(column.value_type));
-    let is_refused = matches!(payload, Payload::Null) && column.value_type != ValueType::Mixed;
-    Ok(is_refused.then(|| set.clone()))
+    let was_there = set.remove(&value, SetOrder::of(column.value_type));
+    Ok(match payload {
+        Payload::Null if column.value_type == ValueType::Mixed => ForDevices::AsItIs,
+        Payload::Null if was_there => ForDevices::Remaining(set.clone()),
+        Payload::Null => ForDevices::Nothing,
+        _ => ForDevices::AsItIs,
+    })
 }
 
 fn set_of(place: Place<'_>) -> Result<(&mut Set, &Column), Fault> {

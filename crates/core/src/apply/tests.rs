@@ -366,6 +366,34 @@ fn moving_a_nested_collection_reaches_devices_as_a_new_one() {
 }
 
 #[test]
+fn short_instructions_do_not_grow_without_bound_for_devices() {
+    let an = Author::default;
+    let big = Payload::String("a".repeat(16_000_000).into());
+    let nested = an()
+        .update("Task", "any", Payload::List)
+        .insert("Task", "any.0", 0, Payload::List)
+        .insert("Task", "any.0.0", 0, big.clone())
+        .insert("Task", "any.1", 1, Payload::Null);
+    let moves = |count| {
+        (0..count).fold(nested.clone(), |author, i: u32| {
+            author.move_to("Task", &format!("any.{}", i % 2), 1 - i % 2, 2)
+        })
+    };
+    apply(&mut base(), &moves(4));
+    check_refused(&moves(5), "Task[1].any[0]", &Fault::Rewrite);
+    let erasures = |count| {
+        (0..count).fold(an().set_insert("Task", "set", big.clone()), |author, _: u32| {
+            author
+                .set_insert("Task", "set", Payload::Null)
+                .set_erase("Task", "set", Payload::Null)
+                .set_erase("Task", "set", Payload::Null)
+        })
+    };
+    apply(&mut base(), &erasures(4));
+    assert!(base().apply(erasures(5).changeset()).is_err());
+}
+
+#[test]
 fn asymmetric_objects_are_kept_and_never_sent() {
     let an = Author::default;
     let mut state = base();
@@ -424,6 +452,26 @@ fn what_stays_the_same_is_not_written() {
     let changes = transaction.finish();
     assert!(changes.schema.is_none());
     assert!(changes.objects.is_empty(), "{changes:?}");
+}
+
+#[test]
+fn a_class_is_erased_only_where_devices_survive_it() {
+    let an = Author::default;
+    check_refused(&an().class("Dog", KeyType::Int).erase_table("Dog"), "Dog", &Fault::LinkTarget);
+    check_refused(&an().erase_table("Part"), "Part", &Fault::LinkTarget);
+    let again = an().erase_table("Task").class("Task", KeyType::Int);
+    check_refused(&again, "Task", &Fault::ErasedClass);
+    apply(&mut base(), &an().erase_table("Task").erase_table("Part"));
+}
+
+#[test]
+fn a_repeated_column_of_any_links_is_not_sent() {
+    let author = Author::default().column("Task", "x", "->").column("Task", "ys", "[->]");
+    let mut state = base();
+    assert!(apply(&mut state, &author).is_none());
+    let before = state.clone();
+    assert!(apply(&mut state, &author).is_some_and(|rewritten| rewritten.is_empty()));
+    assert_eq!(state, before);
 }
 
 /// A store that has nothing but trouble.

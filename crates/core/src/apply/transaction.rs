@@ -9,6 +9,8 @@ use super::error::{ApplyError, Fault, Refusal, Step, StepError};
 use super::overlay::{Former, Overlay};
 use super::payload::{Context, check_key};
 use super::rewrite::Rewriter;
+use super::schema::NewColumn;
+use super::set::ForDevices;
 use super::{list, path, schema as schema_rules, set, update};
 use crate::schema::{Class, ClassId, ClassKind, Schema};
 use crate::state::{Object, ObjectRow, ObjectStore, PrimaryKey, encode_row, row_prefix};
@@ -62,6 +64,8 @@ struct Scope<'c> {
     rewriter: Rewriter<'c>,
     /// The object of the previous instruction, since most are about the same as the one before.
     last: Option<(Symbol, ObjectKey, Located)>,
+    /// Classes that this changeset erased.
+    erased: Vec<Symbol>,
 }
 
 /// An object that was found: its class and its place in the overlay.
@@ -93,7 +97,8 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     /// The transaction is then as it was before.
     pub fn apply(&mut self, changeset: &Changeset) -> Result<Applied, ApplyError<S::Error>> {
         let before = self.savepoint();
-        let mut scope = Scope { changeset, rewriter: Rewriter::new(changeset), last: None };
+        let rewriter = Rewriter::new(changeset);
+        let mut scope = Scope { changeset, rewriter, last: None, erased: Vec::new() };
         for (index, instruction) in changeset.instructions.iter().enumerate() {
             if let Err(error) = self.step(&mut scope, index, instruction) {
                 self.rollback_to(before);
@@ -181,6 +186,10 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         instruction: &Instruction,
     ) -> Step<(), S> {
         let changeset = scope.changeset;
+        // A device keeps what it knows of a class until another one is named.
+        if scope.erased.contains(&instruction.table()) {
+            return Err(Fault::ErasedClass.into());
+        }
         match instruction {
             Instruction::AddTable { table, kind } => {
                 if let Some(class) =
@@ -190,10 +199,16 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 }
             }
             Instruction::AddColumn(column) => {
-                if let Some(slot) = schema_rules::add_column(self.schema(), changeset, column)?
-                    && let Some(class) = self.schema_mut().class_mut(changeset.text(column.table))
-                {
-                    class.add_column(changeset.text(column.field), slot);
+                match schema_rules::add_column(self.schema(), changeset, column)? {
+                    NewColumn::Missing(slot) => {
+                        if let Some(class) =
+                            self.schema_mut().class_mut(changeset.text(column.table))
+                        {
+                            class.add_column(changeset.text(column.field), slot);
+                        }
+                    }
+                    NewColumn::Present => (),
+                    NewColumn::PresentAnyLink => scope.rewriter.leave_out(index),
                 }
             }
             Instruction::EraseColumn { table, field } => {
@@ -203,8 +218,9 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 }
             }
             Instruction::EraseTable { table } => {
-                scope.last = None;
                 self.erase_table(changeset, *table)?;
+                scope.last = None;
+                scope.erased.push(*table);
             }
             Instruction::CreateObject { table, object } => {
                 let located = self.locate(scope, *table, *object)?;
@@ -261,15 +277,17 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 let moved = list::move_element(place, *to, *prior_size)?;
                 if let Some(moved) = moved.filter(|_| class.kind() == ClassKind::TopLevel) {
                     let from_to = (target, *to, *prior_size);
-                    scope.rewriter.move_collection(index, schema, from_to, &moved);
+                    scope.rewriter.move_collection(index, schema, from_to, &moved)?;
                 }
             }
-            Instruction::SetErase { value, .. } => {
-                let remaining = set::erase(place, value, context)?;
-                if let Some(set) = remaining.filter(|_| class.kind() == ClassKind::TopLevel) {
-                    scope.rewriter.refill_set(index, schema, target, &set);
+            Instruction::SetErase { value, .. } => match set::erase(place, value, context)? {
+                _ if class.kind() != ClassKind::TopLevel => (),
+                ForDevices::AsItIs => (),
+                ForDevices::Nothing => scope.rewriter.leave_out(index),
+                ForDevices::Remaining(set) => {
+                    scope.rewriter.refill_set(index, schema, target, &set)?;
                 }
-            }
+            },
             Instruction::AddTable { .. }
             | Instruction::EraseTable { .. }
             | Instruction::CreateObject { .. }
@@ -291,7 +309,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
 
     fn erase_table(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
         let class = schema_rules::existing(self.schema(), changeset, table)?.id();
-        if self.schema().is_link_target(class) {
+        if self.schema().may_be_linked(class) {
             return Err(Fault::LinkTarget.into());
         }
         let prefix = row_prefix(class);

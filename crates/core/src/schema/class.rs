@@ -102,11 +102,6 @@ impl Class {
         self.columns.get(name)
     }
 
-    /// The column of this id, unless it was erased. Takes time in proportion to the number of columns.
-    pub fn column_by_id(&self, id: ColumnId) -> Option<&Column> {
-        self.columns.values().find(|column| column.id == id)
-    }
-
     /// All columns with their names, in the order of the names.
     pub fn columns(&self) -> impl ExactSizeIterator<Item = (&str, &Column)> {
         self.columns.iter().map(|(name, column)| (&**name, column))

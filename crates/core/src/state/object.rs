@@ -1,5 +1,6 @@
 //! The values of one object, by column.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{CollectionKind, Decimal, Timestamp};
@@ -44,8 +45,9 @@ impl Object {
 
     /// Forgets the values of columns that are gone, here and in embedded objects.
     pub(crate) fn prune(&mut self, schema: &Schema, class: &Class) {
+        let live: BTreeMap<_, _> = class.columns().map(|(_, column)| (column.id, column)).collect();
         self.fields.retain_mut(|(id, value)| {
-            let Some(column) = class.column_by_id(*id) else { return false };
+            let Some(column) = live.get(id) else { return false };
             if let ValueType::Embedded(target) = column.value_type
                 && let Some(target) = schema.class_by_id(target)
             {
