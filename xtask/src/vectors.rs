@@ -1,7 +1,7 @@
 //! `cargo xtask vectors SUITE FILE...`: checks files in the format of the shared test vectors.
 //!
 //! A file holds JSON lines, as they are or compressed with gzip. In most suites each line is a case of its own; a
-//! suite says in [`Suite::checker`] how its lines are checked. A suite is a module below this one with one function
+//! suite says in `Suite::checker` how its lines are checked. A suite is a module below this one with one function
 //! that returns `Err` when Bailiwick does not do what the case states; the framework finds the files, names the
 //! cases, uses all cores, and counts. A panic fails its case and no other.
 

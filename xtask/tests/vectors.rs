@@ -51,6 +51,11 @@ fn changesets_lead_to_the_stated_objects() {
 }
 
 #[test]
+fn histories_grow_as_stated() {
+    check(Suite::History, "history/scenarios.jsonl.gz", 87);
+}
+
+#[test]
 fn recorded_connections_parse_and_print_to_the_same_bytes() {
     for (scenario, lines) in [
         ("bad-changeset-from-server", 8),

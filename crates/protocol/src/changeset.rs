@@ -8,6 +8,7 @@
 
 mod check;
 mod decode;
+mod describe;
 mod encode;
 mod instruction;
 mod intern;

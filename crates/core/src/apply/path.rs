@@ -2,14 +2,13 @@
 //!
 //! Spec: applying, section 6.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Instruction, ObjectKey, PathElement, Symbol, Target,
+    Changeset, CollectionKind, ObjectKey, PathElement, Symbol, Target,
 };
 
-use super::error::{Excerpt, Fault};
+use super::error::Fault;
 use crate::schema::{Class, Column, Schema, ValueType};
 use crate::state::{Dictionary, Object, PrimaryKey, Sequence, Value};
 
@@ -138,38 +137,6 @@ fn step<'a>(
 
 fn column_of<'a>(class: &'a Class, field: &str) -> Result<&'a Column, Fault> {
     class.column(field).ok_or_else(|| Fault::NoField(Fault::name(field)))
-}
-
-/// What an instruction is about, for the log.
-pub(super) fn describe(changeset: &Changeset, instruction: &Instruction) -> String {
-    let text = |symbol| Excerpt(changeset.text(symbol));
-    let mut out = text(instruction.table()).to_string();
-    if let Some(object) = instruction.object() {
-        let _ = write!(out, "[{}]", describe_key(changeset, object));
-    }
-    let field = match instruction {
-        Instruction::AddColumn(column) => Some(column.field),
-        Instruction::EraseColumn { field, .. } => Some(*field),
-        _ => instruction.target().map(|target| target.field),
-    };
-    if let Some(field) = field {
-        let _ = write!(out, ".{}", text(field));
-    }
-    for element in instruction.target().iter().flat_map(|target| &target.path).take(MAX_PATH_LEN) {
-        let _ = match element {
-            PathElement::Index(index) => write!(out, "[{index}]"),
-            PathElement::Key(key) => write!(out, ".{}", text(*key)),
-        };
-    }
-    // Names come from the outside, and a log entry is one line.
-    if out.chars().any(char::is_control) { out.escape_debug().to_string() } else { out }
-}
-
-fn describe_key(changeset: &Changeset, key: ObjectKey) -> String {
-    match key {
-        ObjectKey::String(symbol) => format!("{:?}", Fault::name(changeset.text(symbol))),
-        _ => primary_key(changeset, key).to_string(),
-    }
 }
 
 /// A key without its changeset.

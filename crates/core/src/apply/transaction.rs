@@ -106,7 +106,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                     StepError::Fault(fault) => ApplyError::Refused(Refusal {
                         instruction: index,
                         kind: instruction.kind(),
-                        path: path::describe(changeset, instruction),
+                        path: changeset.describe(instruction),
                         fault,
                     }),
                     StepError::Store(error) => ApplyError::Store(error),

@@ -5,7 +5,7 @@
 use bailiwick_protocol::changeset::{Changeset, Instruction, Kind};
 
 use super::Concurrent;
-use super::error::{MergeError, MergeFault, Position, describe};
+use super::error::{MergeError, MergeFault, Position};
 use super::index::{Incoming, Scan, is_eraser};
 use super::op::{Key, Name, Object, Op, Place, Side, Sides, name};
 use super::pair::{Outcome, merge_pair};
@@ -146,7 +146,7 @@ impl<'a> Driver<'a> {
         MergeError {
             local: position(op),
             remote: position(self.incoming.op(slot)),
-            path: describe(self.sides.changeset(op), &instruction),
+            path: self.sides.changeset(op).describe(&instruction),
             fault,
         }
     }

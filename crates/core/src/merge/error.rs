@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Instruction, KeyType, ObjectKey, PathElement, TypeCode,
-};
+use bailiwick_protocol::changeset::{CollectionKind, KeyType, TypeCode};
 
 /// Two instructions contradict each other; nothing of either side may be used.
 ///
@@ -17,7 +15,7 @@ pub struct MergeError {
     pub local: Position,
     /// Where the incoming instruction stands.
     pub remote: Position,
-    /// What the local instruction is about, for the log: `Dog[Int(1)].toys[3]`.
+    /// What the local instruction is about, for the log: `Dog[1].toys[3]`.
     pub path: String,
     /// What is wrong.
     #[source]
@@ -123,45 +121,3 @@ impl From<SchemaMismatch> for MergeFault {
 
 /// The largest position and length that a changeset can hold, as the decoder has it.
 pub(super) const MAX_INDEX: u32 = i32::MAX.unsigned_abs();
-
-/// What an instruction is about, for the log.
-pub(super) fn describe(changeset: &Changeset, instruction: &Instruction) -> String {
-    Description(changeset, instruction).to_string()
-}
-
-struct Description<'a>(&'a Changeset, &'a Instruction);
-
-impl fmt::Display for Description<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self(changeset, instruction) = self;
-        f.write_str(changeset.text(instruction.table()))?;
-        match instruction.object() {
-            Some(ObjectKey::String(symbol)) => write!(f, "[{:?}]", changeset.text(symbol))?,
-            Some(ObjectKey::ObjectId(id)) => write!(f, "[ObjectId({})]", Hex(&id))?,
-            Some(ObjectKey::Uuid(id)) => write!(f, "[Uuid({})]", Hex(&id))?,
-            Some(key) => write!(f, "[{key:?}]")?,
-            None => (),
-        }
-        let field = match instruction {
-            Instruction::AddColumn(column) => Some(column.field),
-            Instruction::EraseColumn { field, .. } => Some(*field),
-            _ => instruction.target().map(|target| target.field),
-        };
-        if let Some(field) = field {
-            write!(f, ".{}", changeset.text(field))?;
-        }
-        let mut path = instruction.target().into_iter().flat_map(|target| &target.path);
-        path.try_for_each(|element| match element {
-            PathElement::Index(index) => write!(f, "[{index}]"),
-            PathElement::Key(key) => write!(f, ".{}", changeset.text(*key)),
-        })
-    }
-}
-
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}

@@ -5,16 +5,20 @@
 
 use super::UpdateKind;
 use super::{
-    Changeset, CollectionKind, Instruction, KeyType, PathElement, Payload, Symbol, TableKind,
+    Changeset, CollectionKind, Instruction, KeyType, Kind, PathElement, Payload, Symbol, TableKind,
     TypeCode,
 };
 
 /// Which instruction breaks which rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("instruction {instruction}: {rule}")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("instruction {instruction}, {kind:?} {path}: {rule}")]
 pub struct CheckError {
     /// The index of the instruction.
     pub instruction: usize,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is about ([`Changeset::describe`]).
+    pub path: String,
     /// The rule.
     pub rule: CheckRule,
 }
@@ -72,8 +76,12 @@ impl Changeset {
     /// The first instruction that breaks a rule.
     pub fn check(&self) -> Result<(), CheckError> {
         for (index, instruction) in self.instructions.iter().enumerate() {
-            self.check_instruction(instruction)
-                .map_err(|rule| CheckError { instruction: index, rule })?;
+            self.check_instruction(instruction).map_err(|rule| CheckError {
+                instruction: index,
+                kind: instruction.kind(),
+                path: self.describe(instruction),
+                rule,
+            })?;
         }
         Ok(())
     }

@@ -165,7 +165,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Without a link; [`add_links`] knows where it leads.
+    /// Without a link; the router adds it, which knows where it leads.
     fn into_response(self) -> Response {
         self.respond(None)
     }

@@ -1,7 +1,7 @@
 //! The sync WebSocket: the upgrade, and the driver between a socket, the state machine of its connection
 //! and the realms of its sessions.
 //!
-//! The driver has no opinions: it hands events to [`Connection::handle`] and does what comes out. Spec:
+//! The driver has no opinions: it hands events to [`Connection::handle`](crate::session::Connection::handle) and does what comes out. Spec:
 //! wire protocol, section 1.
 
 mod driver;
