@@ -2,11 +2,13 @@
 //!
 //! Spec: merge, section 8.
 
+use std::ops::ControlFlow;
+
 use bailiwick_protocol::changeset::{Changeset, Instruction, Kind};
 
 use super::Concurrent;
 use super::error::{MergeError, MergeFault, Position};
-use super::index::{Incoming, Scan, is_eraser};
+use super::index::{Incoming, Scan, Walk, is_eraser};
 use super::op::{Key, Name, Object, Op, Place, Side, Sides, name};
 use super::pair::{Outcome, merge_pair};
 
@@ -75,6 +77,9 @@ impl<'a> Driver<'a> {
         mut scan: Scan,
         rewrite: &mut Rewrite,
     ) -> Result<(), MergeError> {
+        if let Some(chain) = scan.as_chain(&self.incoming) {
+            return self.carry_along(op, chain);
+        }
         while op.is_live
             && let Some(slot) = scan.next(&mut self.incoming)
         {
@@ -91,6 +96,17 @@ impl<'a> Driver<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Carries one local instruction through a chain: the loop that a merge of long histories spends its time in.
+    fn carry_along(&mut self, op: &mut Op, chain: Walk) -> Result<(), MergeError> {
+        let Self { sides, incoming, .. } = self;
+        let outcome = incoming.meet_chain(chain, |other| {
+            let outcome = merge_pair(op, other, sides)?;
+            debug_assert_eq!(outcome, Outcome::Done, "there are no erasers");
+            Ok(if op.is_live { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        });
+        outcome.map_err(|(slot, fault)| self.explain(op, slot, fault))
     }
 
     /// Inserts an EraseColumn before a local EraseTable, for the column whose declaration is at `slot`.

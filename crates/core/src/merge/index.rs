@@ -12,6 +12,7 @@
 //! Spec: merge, section 8.1.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
 
 use bailiwick_protocol::changeset::{Kind, StringTable, Symbol};
 use hashbrown::HashTable;
@@ -174,6 +175,39 @@ impl Incoming {
             .map(|eraser| &self.slots[eraser.slot as usize].op)
     }
 
+    /// Shows each live op of a chain to `meet`, in stream order, until that breaks or fails; a failure comes with
+    /// the number of the op.
+    ///
+    /// Discarded ops leave the chain, so that nobody meets them again.
+    #[inline]
+    pub(super) fn meet_chain<E>(
+        &mut self,
+        chain: Walk,
+        mut meet: impl FnMut(&mut Op) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), (usize, E)> {
+        let Walk { chain, link, mut previous, mut at } = chain;
+        while let Some(slot) = self.slots.get_mut(at as usize) {
+            let mut flow = ControlFlow::Continue(());
+            if slot.op.is_live {
+                flow = meet(&mut slot.op).map_err(|error| (at as usize, error))?;
+            }
+            let next = slot.next[link as usize];
+            if slot.op.is_live {
+                previous = at;
+            } else {
+                match self.slots.get_mut(previous as usize) {
+                    Some(previous) => previous.next[link as usize] = next,
+                    None => self.chains[chain as usize].first = next,
+                }
+            }
+            if flow.is_break() {
+                break;
+            }
+            at = next;
+        }
+        Ok(())
+    }
+
     fn intern_object(&mut self, class: Name, key: Key) -> Object {
         let Self { objects, object_numbers, chains, hasher, .. } = self;
         let hash = hasher.hash_one((class, key));
@@ -268,13 +302,15 @@ pub(super) struct Scan {
 enum Rest {
     /// All ops from this number on.
     All(u32),
+    /// One chain.
+    One(Walk),
     /// Two chains at once, by the numbers of their ops.
-    Chains(Walk, Walk),
+    Two(Walk, Walk),
 }
 
 /// A walk along a chain.
-#[derive(Debug)]
-struct Walk {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
     chain: u32,
     link: Link,
     previous: u32,
@@ -288,19 +324,31 @@ impl Scan {
             return Self { eraser: 0, rest: Rest::All(0) };
         }
         let Some(entry) = incoming.objects.get(op.object.0 as usize) else {
-            return Self { eraser: 0, rest: Rest::Chains(Walk::EMPTY, Walk::EMPTY) };
+            return Self { eraser: 0, rest: Rest::One(Walk::EMPTY) };
         };
         let walk = |chain| Walk::new(chain, Link::Narrow, incoming);
-        let (whole, inner) = match op.kind {
-            Kind::EraseObject => (Walk::EMPTY, Walk::new(entry.all, Link::Object, incoming)),
+        let rest = match op.kind {
+            Kind::EraseObject => Rest::One(Walk::new(entry.all, Link::Object, incoming)),
             // Nothing inside of an object conflicts with its creation, nor a column with its class.
-            Kind::CreateObject | Kind::AddTable => (walk(entry.whole), Walk::EMPTY),
+            Kind::CreateObject | Kind::AddTable => Rest::One(walk(entry.whole)),
             _ => {
-                let field = incoming.field_chain(op.object, op.field);
-                (walk(entry.whole), field.map_or(Walk::EMPTY, walk))
+                let whole = walk(entry.whole);
+                match incoming.field_chain(op.object, op.field).map(walk) {
+                    None => Rest::One(whole),
+                    Some(field) if whole.at == NONE => Rest::One(field),
+                    Some(field) => Rest::Two(whole, field),
+                }
             }
         };
-        Self { eraser: 0, rest: Rest::Chains(whole, inner) }
+        Self { eraser: 0, rest }
+    }
+
+    /// The one chain that there is to meet, if it is nothing else.
+    pub(super) fn as_chain(&self, incoming: &Incoming) -> Option<Walk> {
+        match self.rest {
+            Rest::One(walk) if incoming.erasers.is_empty() => Some(walk),
+            _ => None,
+        }
     }
 
     /// Meets everything behind an op of the stream.
@@ -314,6 +362,8 @@ impl Scan {
     #[inline]
     pub(super) fn next(&mut self, incoming: &mut Incoming) -> Option<usize> {
         let other = match &mut self.rest {
+            Rest::One(walk) => walk.peek(incoming),
+            Rest::Two(a, b) => a.peek(incoming).min(b.peek(incoming)),
             Rest::All(next) => {
                 let is_met = |&i: &u32| {
                     let op = &incoming.slots[i as usize].op;
@@ -322,27 +372,35 @@ impl Scan {
                 *next = (*next..incoming.originals).find(is_met).unwrap_or(NONE);
                 *next
             }
-            Rest::Chains(a, b) => a.peek(incoming).min(b.peek(incoming)),
         };
+        if self.eraser < incoming.erasers.len()
+            && let Some(eraser) = self.next_eraser((other, ORIGINAL), incoming)
+        {
+            return Some(eraser);
+        }
+        if other == NONE {
+            return None;
+        }
+        match &mut self.rest {
+            Rest::One(walk) => walk.advance(incoming),
+            Rest::Two(a, _) if a.at == other => a.advance(incoming),
+            Rest::Two(_, b) => b.advance(incoming),
+            Rest::All(next) => *next += 1,
+        }
+        Some(other as usize)
+    }
+
+    /// The next live eraser, if it stands before a place in the stream.
+    fn next_eraser(&mut self, before: (u32, u32), incoming: &Incoming) -> Option<usize> {
         while let Some(eraser) = incoming.erasers.get(self.eraser)
-            && eraser.order < (other, ORIGINAL)
+            && eraser.order < before
         {
             self.eraser += 1;
             if incoming.slots[eraser.slot as usize].op.is_live {
                 return Some(eraser.slot as usize);
             }
         }
-        if other == NONE {
-            return None;
-        }
-        match &mut self.rest {
-            Rest::All(next) => *next += 1,
-            Rest::Chains(a, b) => {
-                let walk = if a.at == other { a } else { b };
-                walk.advance(incoming);
-            }
-        }
-        Some(other as usize)
+        None
     }
 
     /// Inserts an EraseColumn before the EraseTable that [`next`](Self::next) has just returned; this scan

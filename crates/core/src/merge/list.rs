@@ -9,26 +9,26 @@
 use std::cmp::Ordering;
 
 use super::error::MergeFault;
-use super::op::{Op, Sets, down, up};
+use super::op::{Op, Sets, Step, down, up};
 
+/// The pair that two long histories of one list consist of.
 #[inline]
 pub(super) fn insert_insert(a: &mut Op, b: &mut Op) -> Result<(), MergeFault> {
     if !a.is_same_container(b) {
         return Ok(());
     }
     check_prior_sizes(a, b)?;
-    a.set_prior_size(up(a.prior_size)?);
-    b.set_prior_size(up(b.prior_size)?);
-    let (ours, theirs) = (a.index()?, b.index()?);
-    let is_ours_behind = match ours.cmp(&theirs) {
-        Ordering::Equal => a.disc >= b.disc,
-        order => order == Ordering::Greater,
-    };
-    if is_ours_behind {
-        a.set_index(up(ours)?);
-    } else {
-        b.set_index(up(theirs)?);
+    let prior_size = up(a.prior_size)?;
+    for op in [&mut *a, &mut *b] {
+        op.prior_size = prior_size;
+        op.is_changed = true;
     }
+    let (Some(Step::Index(ours)), Some(Step::Index(theirs))) = (&mut a.last, &mut b.last) else {
+        return Err(MergeFault::InconsistentPaths);
+    };
+    let is_ours_behind = *ours > *theirs || *ours == *theirs && a.disc >= b.disc;
+    let behind = if is_ours_behind { ours } else { theirs };
+    *behind = up(*behind)?;
     Ok(())
 }
 

@@ -36,7 +36,7 @@ pub(super) fn merge(outer: &mut Op, inner: &mut Op) -> Result<(), MergeFault> {
             if let Some(index) = outer.sibling(inner)?
                 && index >= outer.index()?
             {
-                set_sibling(outer, inner, up(index)?);
+                outer.set_sibling(inner, up(index)?);
             }
         }
         Kind::ArrayErase => {
@@ -45,7 +45,7 @@ pub(super) fn merge(outer: &mut Op, inner: &mut Op) -> Result<(), MergeFault> {
                 if index == erased {
                     inner.discard();
                 } else if index > erased {
-                    set_sibling(outer, inner, down(index)?);
+                    outer.set_sibling(inner, down(index)?);
                 }
             }
         }
@@ -75,9 +75,4 @@ fn survives_update(value: TypeCode, next: Step) -> bool {
         (TypeCode::List, Step::Index(_)) | (TypeCode::Dictionary, Step::Key(_)) => true,
         (value, _) => value == TypeCode::ObjectValue,
     }
-}
-
-fn set_sibling(outer: &Op, inner: &mut Op, index: u32) {
-    inner.path[outer.path.len() - 1] = Step::Index(index);
-    inner.is_changed = true;
 }

@@ -120,7 +120,10 @@ pub(super) struct Op {
     pub(super) class: Name,
     pub(super) object: Object,
     pub(super) field: Name,
-    pub(super) path: SmallVec<[Step; 2]>,
+    /// The path without its last step: the list, dictionary or object below the field.
+    pub(super) container: SmallVec<[Step; 2]>,
+    /// The last step of the path, unless it is about the field itself. List rules read and write little else.
+    pub(super) last: Option<Step>,
     /// The length of the list before, if it is about a list element.
     pub(super) prior_size: u32,
     /// Where an ArrayMove moves to.
@@ -150,7 +153,8 @@ impl Op {
             class: name(names, instruction.table()),
             object,
             field: Name::UNKNOWN,
-            path: SmallVec::new(),
+            container: SmallVec::new(),
+            last: None,
             prior_size: 0,
             to: 0,
             place,
@@ -181,11 +185,13 @@ impl Op {
         }
         if let Some(target) = instruction.target() {
             op.field = name(names, target.field);
-            op.path.extend(target.path.iter().map(|element| match element {
+            let mut steps = target.path.iter().map(|element| match element {
                 PathElement::Index(index) => Step::Index(*index),
                 PathElement::Key(symbol) => Step::Key(name(names, *symbol)),
-            }));
-            op.level = 3 + u32::try_from(op.path.len()).unwrap_or(u32::MAX - 3);
+            });
+            op.last = steps.next_back();
+            op.container.extend(steps);
+            op.level = 3 + u32::try_from(target.path.len()).unwrap_or(u32::MAX - 3);
         }
         op
     }
@@ -202,7 +208,8 @@ impl Op {
             class,
             object: Object::UNKNOWN,
             field,
-            path: SmallVec::new(),
+            container: SmallVec::new(),
+            last: None,
             prior_size: 0,
             to: 0,
             place,
@@ -224,7 +231,8 @@ impl Op {
             _ => (),
         }
         let path: Option<&mut Path> = instruction.target_mut().map(|target| &mut target.path);
-        for (element, step) in path.into_iter().flatten().zip(&self.path) {
+        let steps = self.container.iter().chain(&self.last);
+        for (element, step) in path.into_iter().flatten().zip(steps) {
             if let (PathElement::Index(index), Step::Index(edited)) = (element, step) {
                 *index = *edited;
             }
@@ -240,15 +248,15 @@ impl Op {
     /// The position of the list element that it is about.
     #[inline]
     pub(super) fn index(&self) -> Result<u32, MergeFault> {
-        match self.path.last() {
-            Some(Step::Index(index)) => Ok(*index),
+        match self.last {
+            Some(Step::Index(index)) => Ok(index),
             _ => Err(MergeFault::InconsistentPaths),
         }
     }
 
     #[inline]
     pub(super) fn set_index(&mut self, index: u32) {
-        if let Some(Step::Index(old)) = self.path.last_mut() {
+        if let Some(Step::Index(old)) = &mut self.last {
             self.is_changed |= *old != index;
             *old = index;
         }
@@ -277,38 +285,43 @@ impl Op {
     }
 
     pub(super) fn is_same_path(&self, other: &Self) -> bool {
-        self.is_same_field(other) && self.path == other.path
+        self.last == other.last && self.is_same_container(other)
     }
 
     /// Whether both are about places in the same list, dictionary, object or field.
     #[inline]
     pub(super) fn is_same_container(&self, other: &Self) -> bool {
         self.is_same_field(other)
-            && self.path.len() == other.path.len()
-            && match (&*self.path, &*other.path) {
-                ([ours @ .., _], [theirs @ .., _]) => ours == theirs,
-                _ => true,
-            }
+            && self.level == other.level
+            && (self.container.is_empty() || self.container == other.container)
     }
 
-    /// The step that leads from this place on towards `inner`, if `inner` lies below it.
+    /// The step that leads from this place on towards `inner`, if that lies below.
     pub(super) fn next_step(&self, inner: &Self) -> Option<Step> {
-        let next = *inner.path.get(self.path.len())?;
-        let is_prefix = self.is_same_field(inner) && inner.path.starts_with(&self.path);
-        is_prefix.then_some(next)
+        let steps = self.container.iter().chain(&self.last);
+        let mut inner_steps = inner.container.iter().chain(&inner.last);
+        let is_prefix = self.is_same_field(inner)
+            && self.level < inner.level
+            && steps.zip(inner_steps.by_ref()).all(|(step, inner)| step == inner);
+        if is_prefix { inner_steps.next().copied() } else { None }
     }
 
     /// The element of this op's list through which the path of `inner` leads, if it does.
     pub(super) fn sibling(&self, inner: &Self) -> Result<Option<u32>, MergeFault> {
-        let Some(container) = self.path.len().checked_sub(1) else { return Ok(None) };
-        let is_inside = self.path.len() < inner.path.len()
-            && self.is_same_field(inner)
-            && self.path[..container] == inner.path[..container];
-        match inner.path.get(container) {
+        let is_inside = self.is_same_field(inner)
+            && self.level < inner.level
+            && inner.container.starts_with(&self.container);
+        match inner.container.get(self.container.len()) {
             Some(Step::Index(index)) if is_inside => Ok(Some(*index)),
             Some(Step::Key(_)) if is_inside => Err(MergeFault::InconsistentPaths),
             _ => Ok(None),
         }
+    }
+
+    /// Renumbers the element that [`sibling`](Self::sibling) has found.
+    pub(super) fn set_sibling(&self, inner: &mut Self, index: u32) {
+        inner.container[self.container.len()] = Step::Index(index);
+        inner.is_changed = true;
     }
 }
 

@@ -30,6 +30,16 @@ pub(super) fn merge_pair(
     b: &mut Op,
     sides: &mut Sides<'_>,
 ) -> Result<Outcome, MergeFault> {
+    if a.kind == Kind::ArrayInsert && b.kind == a.kind && a.level == b.level {
+        list::insert_insert(a, b)?;
+        return Ok(Outcome::Done);
+    }
+    any_pair(a, b, sides)
+}
+
+/// The other pairs, out of the way of the one that there are most of.
+#[inline(never)]
+fn any_pair(a: &mut Op, b: &mut Op, sides: &mut Sides<'_>) -> Result<Outcome, MergeFault> {
     match a.level.cmp(&b.level) {
         Ordering::Less => nested::merge(a, b)?,
         Ordering::Greater => nested::merge(b, a)?,
@@ -39,7 +49,6 @@ pub(super) fn merge_pair(
 }
 
 /// The rules for two kinds, whichever of them is local.
-#[inline]
 fn regular(a: &mut Op, b: &mut Op, sides: &mut Sides<'_>) -> Result<Outcome, MergeFault> {
     use Kind::{
         AddColumn, AddInteger, AddTable, ArrayErase, ArrayInsert, ArrayMove, Clear, CreateObject,
@@ -48,7 +57,6 @@ fn regular(a: &mut Op, b: &mut Op, sides: &mut Sides<'_>) -> Result<Outcome, Mer
     // Only pairs of one kind can tell `a` and `b` apart, and they are left in their order.
     let (a, b) = if a.kind <= b.kind { (a, b) } else { (b, a) };
     match (a.kind, b.kind) {
-        (ArrayInsert, ArrayInsert) => list::insert_insert(a, b)?,
         (ArrayInsert, ArrayMove) => list::move_insert(b, a)?,
         (ArrayInsert, ArrayErase) => list::erase_insert(b, a)?,
         (ArrayMove, ArrayMove) => list::move_move(a, b)?,
