@@ -59,8 +59,8 @@ impl Schema {
     }
 
     /// All classes, in the order of their names.
-    pub fn classes(&self) -> impl Iterator<Item = &Class> {
-        self.names.values().filter_map(|id| self.classes.get(id))
+    pub fn classes(&self) -> impl ExactSizeIterator<Item = &Class> {
+        self.names.values().map(|id| &self.classes[id])
     }
 
     /// Whether there is no class.

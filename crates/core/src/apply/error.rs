@@ -46,6 +46,9 @@ pub enum Fault {
     /// A class is declared again and differs.
     #[error("the class exists and is different")]
     ClassDiffers,
+    /// A realm has at most 10,000 classes.
+    #[error("the realm has too many classes")]
+    TooManyClasses,
     /// Objects of another class can have links to a class.
     #[error("another class can have links to it")]
     LinkTarget,

@@ -16,6 +16,9 @@ const MAX_FIELD_NAME_LEN: usize = 63;
 /// How many columns a class can have.
 const MAX_COLUMNS: usize = 65_535;
 
+/// How many classes a realm can have. A Realm file numbers its tables with 16 bits; no app comes near to this.
+const MAX_CLASSES: usize = 10_000;
+
 /// A class to be added.
 pub(super) struct NewClass<'a> {
     name: &'a str,
@@ -60,6 +63,9 @@ pub(super) fn add_table<'a>(
         None => None,
     };
     let Some(class) = schema.class(name) else {
+        if schema.classes().len() >= MAX_CLASSES {
+            return Err(Fault::TooManyClasses);
+        }
         return Ok(Some(NewClass { name, kind, primary_key }));
     };
     let is_same = match (key, primary_key) {

@@ -199,6 +199,10 @@ fn names_and_columns_that_no_file_can_hold_are_refused() {
     );
     check_refused(&an().column("Task", "x", "->Dog"), "Task.x", &Fault::NoClass("Dog".into()));
     check_refused(&an().column("Task", "n", "[int]"), "Task.n", &Fault::FieldDiffers);
+    let classes =
+        |count| (0..count).fold(an(), |a, n: u32| a.class(&format!("C{n}"), KeyType::Int));
+    apply(&mut base(), &classes(9_998));
+    check_refused(&classes(9_999), "C9998", &Fault::TooManyClasses);
     apply(&mut base(), &an().column("Task", "n", "int?").column("Task", "_id", "int"));
 }
 

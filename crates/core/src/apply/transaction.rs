@@ -1,5 +1,6 @@
 //! Changesets in a row over one state of a realm, each as a whole or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Symbol, Target};
@@ -65,7 +66,7 @@ struct Scope<'c> {
     /// The object of the previous instruction, since most are about the same as the one before.
     last: Option<(Symbol, ObjectKey, Located)>,
     /// Classes that this changeset erased.
-    erased: Vec<Symbol>,
+    erased: BTreeSet<Symbol>,
 }
 
 /// An object that was found: its class and its place in the overlay.
@@ -98,7 +99,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     pub fn apply(&mut self, changeset: &Changeset) -> Result<Applied, ApplyError<S::Error>> {
         let before = self.savepoint();
         let rewriter = Rewriter::new(changeset);
-        let mut scope = Scope { changeset, rewriter, last: None, erased: Vec::new() };
+        let mut scope = Scope { changeset, rewriter, last: None, erased: BTreeSet::new() };
         for (index, instruction) in changeset.instructions.iter().enumerate() {
             if let Err(error) = self.step(&mut scope, index, instruction) {
                 self.rollback_to(before);
@@ -220,7 +221,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             Instruction::EraseTable { table } => {
                 self.erase_table(changeset, *table)?;
                 scope.last = None;
-                scope.erased.push(*table);
+                scope.erased.insert(*table);
             }
             Instruction::CreateObject { table, object } => {
                 let located = self.locate(scope, *table, *object)?;
