@@ -36,12 +36,16 @@
 //! inputs give equal bytes. Results are those of the reference implementation, since devices merge and apply for
 //! themselves and cannot be told another outcome.
 
-pub mod apply;
-mod encoding;
-pub mod history;
-pub mod merge;
 pub mod partition;
 pub mod schema;
 pub mod state;
+
+pub mod apply;
+
+pub mod merge;
+
+pub mod history;
+
+mod encoding;
 
 pub use encoding::EncodingError;

@@ -1,5 +1,5 @@
-//! A store in one file, kept by [redb](https://docs.rs/redb): nothing to set up, durable with one flush
-//! for each batch.
+//! A store in one file, kept by [redb](https://docs.rs/redb): nothing to set up, one write
+//! transaction for each batch.
 //!
 //! # Layout
 //!
@@ -31,12 +31,14 @@
 //!
 //! # Crashes
 //!
-//! After a crash, opening the file finds the last acknowledged batch. With
-//! [`Repair::Quick`] that takes the same time for any file; with [`Repair::Thorough`] it reads the whole file,
-//! and commits are cheaper. See [`RedbOptions::repair`].
+//! After a crash, opening the file finds the last acknowledged batch. How long that takes, and what commits
+//! pay for it, is a choice: [`Repair`].
 //!
 //! After a commit has failed, the file may hold the batch or not, and the store answers
 //! [`StorageError::Stopped`] until it is opened again.
+//!
+//! redb trusts the pages of a file that was closed properly: on one that something else has altered since it
+//! may panic. [`RedbOptions::check`] is for files of doubtful origin.
 
 mod accounts;
 mod batch;

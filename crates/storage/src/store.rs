@@ -202,7 +202,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(ObjectRow, Bytes)>, StorageError>;
 
-    /// Makes all commits durable together, with one flush to the medium; returns when that is done.
+    /// Makes all commits durable together, in one transaction; returns when that is done.
     /// The answers are in the order of the commits.
     ///
     /// Commits are independent: one that is refused leaves the others alone. Two of the same realm are

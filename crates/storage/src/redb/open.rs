@@ -16,8 +16,8 @@ const FORMAT: u64 = 1;
 /// The file's name in [`RedbOptions::in_dir`].
 const FILE_NAME: &str = "realms.redb";
 
-/// Memory for pages, if nothing else is said: enough for the upper levels of a file of some 100 GB and for
-/// the pages of a large batch, and little enough for a small machine.
+/// Memory for pages, if nothing else is said: enough for the branches of a file of some 10 GB, which have
+/// one page for about a hundred leaves, and little enough for a small machine.
 const CACHE_LEN: usize = 128 << 20;
 
 /// How a store is opened.
@@ -28,14 +28,14 @@ pub struct RedbOptions {
     check: bool,
 }
 
-/// What commits do for the first opening after a crash.
+/// What commits do for the first opening after a crash. A store that was closed opens at once either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repair {
-    /// Each commit also writes which pages are free, and flushes twice. Opening after a crash takes the
-    /// same time for any file.
-    Quick,
-    /// Commits flush once. Opening after a crash reads the whole file.
+    /// Each batch also writes which pages are free, some 140 KiB for a file of 1 GiB, and flushes twice:
+    /// a small one takes about twice as long, a large one hardly longer. Opening takes milliseconds.
     #[default]
+    Quick,
+    /// Each batch flushes once. Opening after a crash reads the whole file, in some seconds for each GiB.
     Thorough,
 }
 
@@ -102,7 +102,7 @@ impl RedbOptions {
         Self { cache_len: bytes, ..self }
     }
 
-    /// What commits do for the first opening after a crash.
+    /// What commits do for the first opening after a crash; [`Repair::Quick`] unless told.
     #[must_use]
     pub fn repair(self, repair: Repair) -> Self {
         Self { repair, ..self }
