@@ -41,10 +41,10 @@ pub(super) fn erase(
     let (set, column) = set_of(place)?;
     let value = context.value(payload, column.value_type, column.nullable)?;
     let was_there = set.remove(&value, SetOrder::of(column.value_type));
-    Ok(match payload {
-        Payload::Null if column.value_type == ValueType::Mixed => ForDevices::AsItIs,
-        Payload::Null if was_there => ForDevices::Remaining(set.clone()),
-        Payload::Null => ForDevices::Nothing,
+    Ok(match value {
+        Value::Null if column.value_type == ValueType::Mixed => ForDevices::AsItIs,
+        Value::Null if was_there => ForDevices::Remaining(set.clone()),
+        Value::Null => ForDevices::Nothing,
         _ => ForDevices::AsItIs,
     })
 }

@@ -173,6 +173,9 @@ fn keys_must_fit_the_class() {
         &Fault::GlobalKeyRange,
     );
     apply(&mut base(), &legacy().create_key("Old", global(0x3fff_ffff, 0xffff_ffff)));
+    // A link by GlobalKey can wait for its object like any other.
+    let link = legacy().update_link_key("Task", "any", "Old", global(1, 1));
+    apply(&mut base(), &link);
 }
 
 #[test]
@@ -335,6 +338,13 @@ fn erasing_null_from_a_typed_set_reaches_devices_as_a_refilled_set() {
         };
         assert!(server.to_string().contains(remaining), "{server}");
     }
+    // Realm's null decimal is null to a device, too.
+    let decimals = Author::default()
+        .column("Task", "decimals", "<decimal?>")
+        .set_insert("Task", "decimals", Payload::Decimal(Decimal::REALM_NULL))
+        .set_erase("Task", "decimals", Payload::Decimal(Decimal::REALM_NULL));
+    let rewritten = apply(&mut base(), &decimals).expect("a device cannot apply it");
+    assert!(matches!(rewritten.instructions.last(), Some(Instruction::Clear { .. })));
     // A mixed set is no trouble.
     assert!(
         apply(&mut base(), &Author::default().set_erase("Task", "anyset", Payload::Null)).is_none()

@@ -38,6 +38,7 @@ impl Author {
             "int" => TypeCode::Int,
             "string" => TypeCode::String,
             "float" => TypeCode::Float,
+            "decimal" => TypeCode::Decimal,
             "mixed" => TypeCode::Null,
             _ => TypeCode::Link,
         };
@@ -98,9 +99,19 @@ impl Author {
         self.with(Instruction::Update { target, value, kind })
     }
 
-    pub(super) fn update_link(mut self, class: &str, path: &str, target: &str, key: i64) -> Self {
+    pub(super) fn update_link(self, class: &str, path: &str, target: &str, key: i64) -> Self {
+        self.update_link_key(class, path, target, ObjectKey::Int(key))
+    }
+
+    pub(super) fn update_link_key(
+        mut self,
+        class: &str,
+        path: &str,
+        target: &str,
+        object: ObjectKey,
+    ) -> Self {
         let table = self.0.strings.intern(target);
-        self.update(class, path, Payload::Link(Link { table, object: ObjectKey::Int(key) }))
+        self.update(class, path, Payload::Link(Link { table, object }))
     }
 
     pub(super) fn add(mut self, class: &str, path: &str, value: i64) -> Self {
