@@ -93,16 +93,13 @@ pub(super) struct Walk {
     at: u32,
 }
 
-/// An EraseTable or EraseColumn, with its place in the stream: an inserted one has the number of the
-/// EraseTable that it precedes, and its rank among those that precede it.
+/// An EraseTable or EraseColumn.
 #[derive(Clone, Copy, Debug)]
 struct Eraser {
-    order: (u32, u32),
+    /// Its own number; that of the EraseTable that it precedes, if it was inserted.
+    place: u32,
     slot: u32,
 }
-
-/// The rank of an op of the stream itself.
-const ORIGINAL: u32 = u32::MAX;
 
 impl Incoming {
     /// Arranges the live instructions of one side.
@@ -184,8 +181,17 @@ impl Incoming {
     pub(super) fn inserted(&self) -> impl Iterator<Item = &Op> {
         self.erasers
             .iter()
-            .filter(|eraser| eraser.order.1 != ORIGINAL)
+            .filter(|eraser| eraser.slot >= self.originals)
             .map(|eraser| &self.slots[eraser.slot as usize].op)
+    }
+
+    /// Inserts an EraseColumn before the EraseTable with the number `table`.
+    pub(super) fn insert_before(&mut self, table: usize, op: Op) {
+        let place = number(table);
+        let slot = number(self.slots.len());
+        let behind = self.erasers.partition_point(|eraser| eraser.place <= place);
+        self.slots.push(Slot { op, next: [NONE; 2] });
+        self.erasers.insert(behind - 1, Eraser { place, slot });
     }
 
     /// Shows each live op of a chain to `meet`, in stream order, until that breaks or fails; a failure comes with
@@ -276,7 +282,7 @@ impl Incoming {
     fn push(&mut self, op: Op) {
         let slot = number(self.slots.len());
         if is_eraser(op.kind) {
-            self.erasers.push(Eraser { order: (slot, ORIGINAL), slot });
+            self.erasers.push(Eraser { place: slot, slot });
         } else {
             let entry = &self.objects[op.object.0 as usize];
             let (whole, all) = (entry.whole, entry.all);

@@ -2,7 +2,7 @@
 
 use bailiwick_protocol::changeset::Kind;
 
-use super::{Eraser, Incoming, Link, NONE, ORIGINAL, Slot, Walk, is_eraser};
+use super::{Incoming, Link, NONE, Walk, is_eraser};
 use crate::merge::driver::number;
 use crate::merge::op::Op;
 
@@ -62,7 +62,7 @@ impl Scan {
     /// Meets everything behind an op of the stream.
     pub(in crate::merge) fn all_behind(slot: usize, incoming: &Incoming) -> Self {
         let slot = number(slot);
-        let eraser = incoming.erasers.partition_point(|eraser| eraser.order <= (slot, ORIGINAL));
+        let eraser = incoming.erasers.partition_point(|eraser| eraser.place <= slot);
         Self { eraser, rest: Rest::All(slot + 1) }
     }
 
@@ -82,7 +82,7 @@ impl Scan {
             }
         };
         if self.eraser < incoming.erasers.len()
-            && let Some(eraser) = self.next_eraser((other, ORIGINAL), incoming)
+            && let Some(eraser) = self.next_eraser(other, incoming)
         {
             return Some(eraser);
         }
@@ -98,10 +98,10 @@ impl Scan {
         Some(other as usize)
     }
 
-    /// The next live eraser, if it stands before a place in the stream.
-    fn next_eraser(&mut self, before: (u32, u32), incoming: &Incoming) -> Option<usize> {
+    /// The next live eraser, if it stands before an op of the stream, which is none.
+    fn next_eraser(&mut self, before: u32, incoming: &Incoming) -> Option<usize> {
         while let Some(eraser) = incoming.erasers.get(self.eraser)
-            && eraser.order < before
+            && eraser.place < before
         {
             self.eraser += 1;
             if incoming.slots[eraser.slot as usize].op.is_live {
@@ -109,21 +109,6 @@ impl Scan {
             }
         }
         None
-    }
-
-    /// Inserts an EraseColumn before the EraseTable that [`next`](Self::next) has just returned; this scan
-    /// does not come by it, later ones do.
-    pub(in crate::merge) fn insert_before(&mut self, op: Op, incoming: &mut Incoming) {
-        let at = self.eraser - 1;
-        let (table, _) = incoming.erasers[at].order;
-        let rank = match at.checked_sub(1).map(|before| incoming.erasers[before].order) {
-            Some((number, rank)) if number == table => rank + 1,
-            _ => 0,
-        };
-        let slot = number(incoming.slots.len());
-        incoming.slots.push(Slot { op, next: [NONE; 2] });
-        incoming.erasers.insert(at, Eraser { order: (table, rank), slot });
-        self.eraser += 1;
     }
 }
 
