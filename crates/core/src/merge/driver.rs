@@ -89,8 +89,9 @@ impl<'a> Driver<'a> {
                     self.erase_column_here(op, slot, rewrite)?;
                 }
                 Ok(Outcome::EraseColumnFirst) => {
+                    // The declaration is gone, so it does not come by this EraseColumn; the next ones do.
                     let inserted = self.erase_column_there(op, slot);
-                    scan.insert_before(inserted, &mut self.incoming);
+                    self.incoming.insert_before(slot, inserted);
                 }
                 Err(fault) => return Err(self.explain(op, slot, fault)),
             }

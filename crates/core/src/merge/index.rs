@@ -11,6 +11,8 @@
 //!
 //! Spec: merge, section 8.1.
 
+mod scan;
+
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 
@@ -20,6 +22,8 @@ use hashbrown::HashTable;
 use super::Concurrent;
 use super::driver::number;
 use super::op::{Key, Name, Object, Op, Place, Side};
+
+pub(super) use scan::Scan;
 
 /// No op; greater than the number of any.
 const NONE: u32 = u32::MAX;
@@ -80,16 +84,22 @@ struct Chain {
     last: u32,
 }
 
-/// An EraseTable or EraseColumn, with its place in the stream: an inserted one has the number of the
-/// EraseTable that it precedes, and its rank among those that precede it.
+/// A walk along a chain.
 #[derive(Clone, Copy, Debug)]
-struct Eraser {
-    order: (u32, u32),
-    slot: u32,
+pub(super) struct Walk {
+    chain: u32,
+    link: Link,
+    previous: u32,
+    at: u32,
 }
 
-/// The rank of an op of the stream itself.
-const ORIGINAL: u32 = u32::MAX;
+/// An EraseTable or EraseColumn.
+#[derive(Clone, Copy, Debug)]
+struct Eraser {
+    /// Its own number; that of the EraseTable that it precedes, if it was inserted.
+    place: u32,
+    slot: u32,
+}
 
 impl Incoming {
     /// Arranges the live instructions of one side.
@@ -171,8 +181,17 @@ impl Incoming {
     pub(super) fn inserted(&self) -> impl Iterator<Item = &Op> {
         self.erasers
             .iter()
-            .filter(|eraser| eraser.order.1 != ORIGINAL)
+            .filter(|eraser| eraser.slot >= self.originals)
             .map(|eraser| &self.slots[eraser.slot as usize].op)
+    }
+
+    /// Inserts an EraseColumn before the EraseTable with the number `table`.
+    pub(super) fn insert_before(&mut self, table: usize, op: Op) {
+        let place = number(table);
+        let slot = number(self.slots.len());
+        let behind = self.erasers.partition_point(|eraser| eraser.place <= place);
+        self.slots.push(Slot { op, next: [NONE; 2] });
+        self.erasers.insert(behind - 1, Eraser { place, slot });
     }
 
     /// Shows each live op of a chain to `meet`, in stream order, until that breaks or fails; a failure comes with
@@ -195,10 +214,7 @@ impl Incoming {
             if slot.op.is_live {
                 previous = at;
             } else {
-                match self.slots.get_mut(previous as usize) {
-                    Some(previous) => previous.next[link as usize] = next,
-                    None => self.chains[chain as usize].first = next,
-                }
+                self.unlink(Walk { chain, link, previous, at }, next);
             }
             if flow.is_break() {
                 break;
@@ -206,6 +222,14 @@ impl Incoming {
             at = next;
         }
         Ok(())
+    }
+
+    /// Takes the op that a walk is at out of its chain, in which it comes before `next`.
+    fn unlink(&mut self, walk: Walk, next: u32) {
+        match self.slots.get_mut(walk.previous as usize) {
+            Some(previous) => previous.next[walk.link as usize] = next,
+            None => self.chains[walk.chain as usize].first = next,
+        }
     }
 
     fn intern_object(&mut self, class: Name, key: Key) -> Object {
@@ -258,7 +282,7 @@ impl Incoming {
     fn push(&mut self, op: Op) {
         let slot = number(self.slots.len());
         if is_eraser(op.kind) {
-            self.erasers.push(Eraser { order: (slot, ORIGINAL), slot });
+            self.erasers.push(Eraser { place: slot, slot });
         } else {
             let entry = &self.objects[op.object.0 as usize];
             let (whole, all) = (entry.whole, entry.all);
@@ -287,163 +311,4 @@ impl Incoming {
 /// Whether a kind reaches further than its object.
 pub(super) fn is_eraser(kind: Kind) -> bool {
     matches!(kind, Kind::EraseTable | Kind::EraseColumn)
-}
-
-/// A walk over the live ops that one local op can conflict with, in stream order.
-#[derive(Debug)]
-pub(super) struct Scan {
-    /// The next of the erasers.
-    eraser: usize,
-    rest: Rest,
-}
-
-/// What to meet besides the erasers.
-#[derive(Debug)]
-enum Rest {
-    /// All ops from this number on.
-    All(u32),
-    /// One chain.
-    One(Walk),
-    /// Two chains at once, by the numbers of their ops.
-    Two(Walk, Walk),
-}
-
-/// A walk along a chain.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Walk {
-    chain: u32,
-    link: Link,
-    previous: u32,
-    at: u32,
-}
-
-impl Scan {
-    /// Begins with the first op that `op` can conflict with.
-    pub(super) fn new(op: &Op, incoming: &Incoming) -> Self {
-        if is_eraser(op.kind) {
-            return Self { eraser: 0, rest: Rest::All(0) };
-        }
-        let Some(entry) = incoming.objects.get(op.object.0 as usize) else {
-            return Self { eraser: 0, rest: Rest::One(Walk::EMPTY) };
-        };
-        let walk = |chain| Walk::new(chain, Link::Narrow, incoming);
-        let rest = match op.kind {
-            Kind::EraseObject => Rest::One(Walk::new(entry.all, Link::Object, incoming)),
-            // Nothing inside of an object conflicts with its creation, nor a column with its class.
-            Kind::CreateObject | Kind::AddTable => Rest::One(walk(entry.whole)),
-            _ => {
-                let whole = walk(entry.whole);
-                match incoming.field_chain(op.object, op.field).map(walk) {
-                    None => Rest::One(whole),
-                    Some(field) if whole.at == NONE => Rest::One(field),
-                    Some(field) => Rest::Two(whole, field),
-                }
-            }
-        };
-        Self { eraser: 0, rest }
-    }
-
-    /// The one chain that there is to meet, if it is nothing else.
-    pub(super) fn as_chain(&self, incoming: &Incoming) -> Option<Walk> {
-        match self.rest {
-            Rest::One(walk) if incoming.erasers.is_empty() => Some(walk),
-            _ => None,
-        }
-    }
-
-    /// Meets everything behind an op of the stream.
-    pub(super) fn all_behind(slot: usize, incoming: &Incoming) -> Self {
-        let slot = number(slot);
-        let eraser = incoming.erasers.partition_point(|eraser| eraser.order <= (slot, ORIGINAL));
-        Self { eraser, rest: Rest::All(slot + 1) }
-    }
-
-    /// The next live op.
-    #[inline]
-    pub(super) fn next(&mut self, incoming: &mut Incoming) -> Option<usize> {
-        let other = match &mut self.rest {
-            Rest::One(walk) => walk.peek(incoming),
-            Rest::Two(a, b) => a.peek(incoming).min(b.peek(incoming)),
-            Rest::All(next) => {
-                let is_met = |&i: &u32| {
-                    let op = &incoming.slots[i as usize].op;
-                    op.is_live && !is_eraser(op.kind)
-                };
-                *next = (*next..incoming.originals).find(is_met).unwrap_or(NONE);
-                *next
-            }
-        };
-        if self.eraser < incoming.erasers.len()
-            && let Some(eraser) = self.next_eraser((other, ORIGINAL), incoming)
-        {
-            return Some(eraser);
-        }
-        if other == NONE {
-            return None;
-        }
-        match &mut self.rest {
-            Rest::One(walk) => walk.advance(incoming),
-            Rest::Two(a, _) if a.at == other => a.advance(incoming),
-            Rest::Two(_, b) => b.advance(incoming),
-            Rest::All(next) => *next += 1,
-        }
-        Some(other as usize)
-    }
-
-    /// The next live eraser, if it stands before a place in the stream.
-    fn next_eraser(&mut self, before: (u32, u32), incoming: &Incoming) -> Option<usize> {
-        while let Some(eraser) = incoming.erasers.get(self.eraser)
-            && eraser.order < before
-        {
-            self.eraser += 1;
-            if incoming.slots[eraser.slot as usize].op.is_live {
-                return Some(eraser.slot as usize);
-            }
-        }
-        None
-    }
-
-    /// Inserts an EraseColumn before the EraseTable that [`next`](Self::next) has just returned; this scan
-    /// does not come by it, later ones do.
-    pub(super) fn insert_before(&mut self, op: Op, incoming: &mut Incoming) {
-        let at = self.eraser - 1;
-        let (table, _) = incoming.erasers[at].order;
-        let rank = match at.checked_sub(1).map(|before| incoming.erasers[before].order) {
-            Some((number, rank)) if number == table => rank + 1,
-            _ => 0,
-        };
-        let slot = number(incoming.slots.len());
-        incoming.slots.push(Slot { op, next: [NONE; 2] });
-        incoming.erasers.insert(at, Eraser { order: (table, rank), slot });
-        self.eraser += 1;
-    }
-}
-
-impl Walk {
-    const EMPTY: Self = Self { chain: NONE, link: Link::Narrow, previous: NONE, at: NONE };
-
-    fn new(chain: u32, link: Link, incoming: &Incoming) -> Self {
-        Self { chain, link, previous: NONE, at: incoming.chains[chain as usize].first }
-    }
-
-    /// The next live op, or `NONE`. Discarded ones leave the chain, so that nobody meets them again.
-    #[inline]
-    fn peek(&mut self, incoming: &mut Incoming) -> u32 {
-        while let Some(slot) = incoming.slots.get(self.at as usize)
-            && !slot.op.is_live
-        {
-            let next = slot.next[self.link as usize];
-            match incoming.slots.get_mut(self.previous as usize) {
-                Some(previous) => previous.next[self.link as usize] = next,
-                None => incoming.chains[self.chain as usize].first = next,
-            }
-            self.at = next;
-        }
-        self.at
-    }
-
-    fn advance(&mut self, incoming: &Incoming) {
-        self.previous = self.at;
-        self.at = incoming.slots[self.at as usize].next[self.link as usize];
-    }
 }

@@ -1,4 +1,5 @@
 mod generate;
+mod hostile;
 mod naive;
 mod property;
 mod text;

@@ -125,7 +125,10 @@ pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, mut step: Step) -> D
                 Err(StepError::Outdated { expected, actual })
             }
             Err(CommitError::Storage(error)) => Err(StepError::Realm(RealmError::Storage(error))),
-            Err(_) => Err(StepError::Realm(RealmError::ShuttingDown)),
+            Err(CommitError::Refused(refused)) => {
+                Err(StepError::Realm(RealmError::Damaged(Chain(&refused).to_string().into())))
+            }
+            Err(CommitError::ShuttingDown) => Err(StepError::Realm(RealmError::ShuttingDown)),
         },
         Err(error) => Err(StepError::Realm(error)),
     };

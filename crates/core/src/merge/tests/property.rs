@@ -7,8 +7,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::generate::{ALL, Action, CONVERGENT, SCHEMA, actions, base, transactions};
-use super::naive;
 use super::text::print;
+use super::{hostile, naive};
 use crate::merge::{Concurrent, merge};
 use crate::state::State;
 
@@ -134,5 +134,19 @@ proptest! {
             })
         };
         prop_assert_eq!(run(), run());
+    }
+
+    /// Whatever the decoder lets through, merging ends, and finds the same fault if there is one.
+    #[test]
+    fn hostile_input_meets_the_same_end(ours in hostile::side(2), theirs in hostile::side(3)) {
+        let (mut naive_ours, mut naive_theirs) = (ours.clone(), theirs.clone());
+        let expected = naive::merge(&mut naive_ours, &mut naive_theirs);
+        let (mut ours, mut theirs) = (ours, theirs);
+        let outcome = merge(&mut ours, &mut theirs).map_err(|error| error.fault);
+        prop_assert_eq!(&outcome, &expected);
+        if expected.is_ok() {
+            prop_assert_eq!(describe(&ours), describe(&naive_ours));
+            prop_assert_eq!(describe(&theirs), describe(&naive_theirs));
+        }
     }
 }
