@@ -38,8 +38,7 @@
 //! writing or erasing a primary key's column, links from or to asymmetric classes, `GlobalKey`s beyond what a file
 //! can hold, names and values that are too long, nesting that is too deep.
 //!
-//! Erasing a class, which no SDK does, is held to what every device survives: no column of another class could
-//! ever have held a link to it, mixed columns included, and the same changeset does not name it again.
+//! A class that a changeset erased, which no SDK does, is not named again by the same changeset.
 //!
 //! Four things are taken from devices and are not sent to them as they came. Where a changeset holds one,
 //! [`Applied::rewritten`] is the form to store and send:

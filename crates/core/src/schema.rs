@@ -68,16 +68,10 @@ impl Schema {
         self.classes.is_empty()
     }
 
-    /// Whether a column of another class can hold links to this class, or its embedded objects.
-    pub fn may_be_linked(&self, class: ClassId) -> bool {
-        let is_embedded = self.class_by_id(class).is_some_and(|c| c.kind() == ClassKind::Embedded);
-        let mut others = self.classes.values().filter(|other| other.id() != class);
-        others.any(|other| {
-            other.columns().any(|(_, column)| match column.value_type {
-                ValueType::Link(target) | ValueType::Embedded(target) => target == class,
-                ValueType::Mixed | ValueType::AnyLink => !is_embedded,
-                _ => false,
-            })
+    /// Whether a column of another class has this class as its target.
+    pub fn is_link_target(&self, class: ClassId) -> bool {
+        self.classes.values().filter(|other| other.id() != class).any(|other| {
+            other.columns().any(|(_, column)| column.value_type.target() == Some(class))
         })
     }
 

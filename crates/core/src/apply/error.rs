@@ -49,8 +49,8 @@ pub enum Fault {
     /// A realm has at most 10,000 classes.
     #[error("the realm has too many classes")]
     TooManyClasses,
-    /// Objects of another class can have links to a class.
-    #[error("another class can have links to it")]
+    /// A class is the target of a column of another class.
+    #[error("another class has links to it")]
     LinkTarget,
     /// A class that was erased comes back in another changeset only.
     #[error("the same changeset has erased the class")]

@@ -471,7 +471,13 @@ fn what_stays_the_same_is_not_written() {
 #[test]
 fn a_class_is_erased_only_where_devices_survive_it() {
     let an = Author::default;
-    check_refused(&an().class("Dog", KeyType::Int).erase_table("Dog"), "Dog", &Fault::LinkTarget);
+    let own = an().class("Dog", KeyType::Int).column("Dog", "next", "->Dog");
+    apply(&mut base(), &own.clone().erase_table("Dog"));
+    check_refused(
+        &own.column("Task", "dog", "->Dog").erase_table("Dog"),
+        "Dog",
+        &Fault::LinkTarget,
+    );
     check_refused(&an().erase_table("Part"), "Part", &Fault::LinkTarget);
     let again = an().erase_table("Task").class("Task", KeyType::Int);
     check_refused(&again, "Task", &Fault::ErasedClass);

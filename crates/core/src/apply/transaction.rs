@@ -310,7 +310,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
 
     fn erase_table(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
         let class = schema_rules::existing(self.schema(), changeset, table)?.id();
-        if self.schema().may_be_linked(class) {
+        if self.schema().is_link_target(class) {
             return Err(Fault::LinkTarget.into());
         }
         let prefix = row_prefix(class);
