@@ -36,7 +36,10 @@ pub(super) fn actions(kinds: Range<u8>) -> impl Strategy<Value = Vec<Action>> {
 }
 
 /// Kinds of actions after which both orders lead to the same state.
-pub(super) const CONVERGENT: Range<u8> = 0..26;
+pub(super) const CONVERGENT: Range<u8> = 0..23;
+/// The same, and collections inside of mixed values. They need clocks that do not go back: else a device's later
+/// change of type can lose against another's, whose Clear has already lost against an earlier one.
+pub(super) const WITH_MIXED: Range<u8> = 0..26;
 /// The same, and kinds of which the rules are known not to converge, or that no SDK uses.
 pub(super) const ALL: Range<u8> = 0..36;
 /// Declarations, and what takes them back.
@@ -61,8 +64,26 @@ pub(super) fn base() -> Vec<Changeset> {
     texts.iter().map(|text| parse(text)).collect()
 }
 
+/// As [`transactions`], with a clock that never goes back.
+pub(super) fn steady_transactions(actions: &[Action], file_ident: u64) -> Vec<Concurrent> {
+    let mut time = 0;
+    let steady = |mut action: Action| {
+        action.commit = action.commit.map(|past| {
+            time += past;
+            time
+        });
+        action
+    };
+    let actions: Vec<_> = actions.iter().copied().map(steady).collect();
+    transactions_until(&actions, file_ident, time)
+}
+
 /// The transactions of a device whose file has the ident `file_ident`, starting from [`base`].
 pub(super) fn transactions(actions: &[Action], file_ident: u64) -> Vec<Concurrent> {
+    transactions_until(actions, file_ident, 4)
+}
+
+fn transactions_until(actions: &[Action], file_ident: u64, end: u8) -> Vec<Concurrent> {
     let existing = || Model { ints: 3, embedded: vec![1, 1], single: Some(1), ..Model::default() };
     let mut device = Device {
         objects: [Some(existing()), Some(existing()), Some(existing()), None],
@@ -80,7 +101,7 @@ pub(super) fn transactions(actions: &[Action], file_ident: u64) -> Vec<Concurren
             commit(&mut device, time);
         }
     }
-    commit(&mut device, 4);
+    commit(&mut device, end);
     transactions
 }
 

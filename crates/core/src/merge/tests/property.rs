@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::generate::{ALL, Action, CONVERGENT, SCHEMA, actions, base, transactions};
+use super::generate::{
+    ALL, Action, CONVERGENT, SCHEMA, WITH_MIXED, actions, base, steady_transactions, transactions,
+};
 use super::text::print;
 use super::{hostile, naive};
 use crate::merge::{Concurrent, merge};
@@ -31,6 +33,19 @@ fn merged(ours: &[Concurrent], theirs: &[Concurrent]) -> [Outcome; 2] {
     }
 }
 
+fn check_convergence(ours: &[Concurrent], theirs: &[Concurrent]) -> Result<(), TestCaseError> {
+    let mut common = State::default();
+    for changeset in base() {
+        prop_assert!(common.apply(&changeset).unwrap().rewritten.is_none());
+    }
+    let (mut ours_after, mut theirs_after) = (ours.to_vec(), theirs.to_vec());
+    merge(&mut ours_after, &mut theirs_after).unwrap();
+    let here = applied(applied(common.clone(), ours)?, &theirs_after)?;
+    let there = applied(applied(common, theirs)?, &ours_after)?;
+    prop_assert_eq!(here, there);
+    Ok(())
+}
+
 /// The state of a device that starts from `state` and applies `entries`.
 fn applied(mut state: State, entries: &[Concurrent]) -> Result<State, TestCaseError> {
     for entry in entries {
@@ -53,16 +68,13 @@ proptest! {
     /// Whatever two devices did at the same time, both orders apply and end in the same state.
     #[test]
     fn both_orders_converge((ours, theirs) in both(CONVERGENT)) {
-        let mut common = State::default();
-        for changeset in base() {
-            prop_assert!(common.apply(&changeset).unwrap().rewritten.is_none());
-        }
-        let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
-        let (mut ours_after, mut theirs_after) = (ours.clone(), theirs.clone());
-        merge(&mut ours_after, &mut theirs_after).unwrap();
-        let here = applied(applied(common.clone(), &ours)?, &theirs_after)?;
-        let there = applied(applied(common, &theirs)?, &ours_after)?;
-        prop_assert_eq!(here, there);
+        check_convergence(&transactions(&ours, 2), &transactions(&theirs, 3))?;
+    }
+
+    /// So do collections inside of mixed values.
+    #[test]
+    fn both_orders_converge_with_mixed_values((ours, theirs) in both(WITH_MIXED)) {
+        check_convergence(&steady_transactions(&ours, 2), &steady_transactions(&theirs, 3))?;
     }
 
     /// The index leaves out no pair that matters, and keeps the order.
