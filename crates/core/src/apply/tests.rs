@@ -1,18 +1,17 @@
 //! What the vectors do not say: limits, undoing, ids, and the form for devices.
 
 mod author;
+mod devices;
+mod limits;
 mod property;
 
 use std::fmt;
 
-use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Decimal, Instruction, KeyType, ObjectKey, Payload,
-};
+use bailiwick_protocol::changeset::{Changeset, CollectionKind, Decimal, KeyType, Payload};
 use bytes::Bytes;
 
 use self::author::Author;
 use super::{ApplyError, Fault, Transaction};
-use crate::schema::ClassKind;
 use crate::state::{ObjectRow, ObjectStore, State};
 
 /// A class with a column of each kind that the tests need, and object 1 of it.
@@ -146,122 +145,6 @@ fn the_primary_key_is_never_changed() {
 }
 
 #[test]
-fn keys_must_fit_the_class() {
-    let an = Author::default;
-    let global = |hi, lo| ObjectKey::GlobalKey { hi, lo };
-    let legacy = || an().class("Old", KeyType::GlobalKey);
-    check_refused(
-        &an().create_key("Task", global(1, 1)),
-        "Task[globalKey 1-1]",
-        &Fault::KeyType("Task".into()),
-    );
-    check_refused(
-        &an().create_key("Task", ObjectKey::Null),
-        "Task[null]",
-        &Fault::KeyType("Task".into()),
-    );
-    check_refused(&an().create("Part", 1), "Part[1]", &Fault::EmbeddedClass("Part".into()));
-    check_refused(&legacy().create("Old", 1), "Old[1]", &Fault::KeyType("Old".into()));
-    check_refused(
-        &legacy().create_key("Old", global(0x4000_0000, 1)),
-        "Old[globalKey 40000000-1]",
-        &Fault::GlobalKeyRange,
-    );
-    check_refused(
-        &legacy().create_key("Old", global(1, 1 << 32)),
-        "Old[globalKey 1-100000000]",
-        &Fault::GlobalKeyRange,
-    );
-    apply(&mut base(), &legacy().create_key("Old", global(0x3fff_ffff, 0xffff_ffff)));
-    // A link by GlobalKey can wait for its object like any other.
-    let link = legacy().update_link_key("Task", "any", "Old", global(1, 1));
-    apply(&mut base(), &link);
-}
-
-#[test]
-fn names_and_columns_that_no_file_can_hold_are_refused() {
-    let an = Author::default;
-    let (long_class, long_field) = ("C".repeat(58), "f".repeat(64));
-    check_refused(&an().class(&long_class, KeyType::Int), &long_class, &Fault::ClassNameLength(58));
-    check_refused(&an().class("", KeyType::Int), "", &Fault::ClassNameLength(0));
-    check_refused(
-        &an().column("Task", &long_field, "int"),
-        &format!("Task.{long_field}"),
-        &Fault::FieldNameLength(64),
-    );
-    check_refused(&an().column("Task", "", "int"), "Task.", &Fault::FieldNameLength(0));
-    check_refused(
-        &an().column("Task", "x", "<->Part>"),
-        "Task.x",
-        &Fault::ColumnType("a set of embedded objects"),
-    );
-    check_refused(
-        &an().column("Task", "x", "{->}"),
-        "Task.x",
-        &Fault::ColumnType("a set or dictionary of links to any class"),
-    );
-    check_refused(&an().column("Task", "x", "->Dog"), "Task.x", &Fault::NoClass("Dog".into()));
-    check_refused(&an().column("Task", "n", "[int]"), "Task.n", &Fault::FieldDiffers);
-    let classes =
-        |count| (0..count).fold(an(), |a, n: u32| a.class(&format!("C{n}"), KeyType::Int));
-    apply(&mut base(), &classes(9_998));
-    check_refused(&classes(9_999), "C9998", &Fault::TooManyClasses);
-    apply(&mut base(), &an().column("Task", "n", "int?").column("Task", "_id", "int"));
-}
-
-#[test]
-fn control_characters_do_not_reach_the_log() {
-    let fault = Fault::NoField("a\nb".into());
-    check_refused(
-        &Author::default().update("Task", "a\nb", Payload::Null),
-        r"Task[1].a\nb",
-        &fault,
-    );
-}
-
-#[test]
-fn values_too_long_for_a_device_are_refused() {
-    let binary = |len| Payload::Binary(vec![0; len].into());
-    let string = |len| Payload::String("a".repeat(len).into());
-    let an = Author::default;
-    apply(&mut base(), &an().update("Task", "any", binary(16_777_200)));
-    apply(&mut base(), &an().update("Task", "any", string(16_777_199)));
-    for (value, len) in [(binary(16_777_201), 16_777_201), (string(16_777_200), 16_777_200)] {
-        check_refused(&an().update("Task", "any", value), "Task[1].any", &Fault::ValueLength(len));
-    }
-}
-
-#[test]
-fn collections_lie_at_most_100_levels_deep() {
-    let nested = |levels: usize| {
-        (1..levels).fold(Author::default().update("Task", "any", Payload::List), |author, level| {
-            author.insert("Task", &format!("any{}", ".0".repeat(level)), 0, Payload::List)
-        })
-    };
-    apply(&mut base(), &nested(100));
-    check_refused(&nested(101), &format!("Task[1].any{}", "[0]".repeat(100)), &Fault::Nesting);
-    let by_clear = nested(100)
-        .insert("Task", &format!("any{}", ".0".repeat(100)), 0, Payload::Null)
-        .clear("Task", &format!("any{}", ".0".repeat(100)), CollectionKind::List);
-    check_refused(&by_clear, &format!("Task[1].any{}", "[0]".repeat(100)), &Fault::Nesting);
-}
-
-#[test]
-fn embedded_objects_lie_as_deep_as_paths_lead() {
-    let nested = |levels: usize| {
-        (0..levels).fold(Author::default(), |author, level| {
-            author.update("Task", &format!("part{}", ".part".repeat(level)), Payload::ObjectValue)
-        })
-    };
-    let mut state = base();
-    apply(&mut state, &nested(257));
-    // What was stored can be read.
-    apply(&mut state, &Author::default().add("Task", &format!("part{}.n", ".part".repeat(100)), 1));
-    let path = format!("Task[1].part{}", ".part".repeat(256));
-    check_refused(&nested(258), &path, &Fault::PathLength(257));
-}
-
-#[test]
 fn what_was_erased_does_not_come_back() {
     let mut state = base();
     apply(&mut state, &Author::default().update("Task", "n", Payload::Int(7)));
@@ -305,146 +188,6 @@ fn floating_point_fields_and_lists_keep_the_sign_of_an_equal_zero() {
 }
 
 #[test]
-fn erasing_null_from_a_typed_set_reaches_devices_as_a_refilled_set() {
-    let text = |text: &str| Payload::String(text.into());
-    let filled = |values: &[&str]| {
-        let with_null = Author::default().set_insert("Task", "set", Payload::Null);
-        let mut state = base();
-        apply(
-            &mut state,
-            &values.iter().fold(with_null, |a, value| a.set_insert("Task", "set", text(value))),
-        );
-        state
-    };
-    for values in [&[][..], &["b", "a"]] {
-        let author = Author::default()
-            .set_insert("Task", "set", text("c"))
-            .set_erase("Task", "set", Payload::Null)
-            .set_erase("Task", "set", Payload::Null)
-            .update("Task", "n", Payload::Int(7));
-        let (mut server, mut device) = (filled(values), filled(values));
-        let rewritten = apply(&mut server, &author).expect("a device cannot apply it");
-        let is_refused = |instruction: &Instruction| {
-            matches!(instruction, Instruction::SetErase { value: Payload::Null, .. })
-        };
-        assert!(!rewritten.instructions.iter().any(is_refused));
-        assert_eq!(Changeset::decode(&rewritten.encode()).unwrap(), rewritten);
-        assert!(device.apply(&rewritten).unwrap().rewritten.is_none());
-        assert_eq!(server, device);
-        let remaining = if values.is_empty() {
-            "\n  set: {\"c\"}\n"
-        } else {
-            "\n  set: {\"a\", \"b\", \"c\"}\n"
-        };
-        assert!(server.to_string().contains(remaining), "{server}");
-    }
-    // Realm's null decimal is null to a device, too.
-    let decimals = Author::default()
-        .column("Task", "decimals", "<decimal?>")
-        .set_insert("Task", "decimals", Payload::Decimal(Decimal::REALM_NULL))
-        .set_erase("Task", "decimals", Payload::Decimal(Decimal::REALM_NULL));
-    let rewritten = apply(&mut base(), &decimals).expect("a device cannot apply it");
-    assert!(matches!(rewritten.instructions.last(), Some(Instruction::Clear { .. })));
-    // A mixed set is no trouble.
-    assert!(
-        apply(&mut base(), &Author::default().set_erase("Task", "anyset", Payload::Null)).is_none()
-    );
-}
-
-#[test]
-fn moving_a_nested_collection_reaches_devices_as_a_new_one() {
-    let an = Author::default;
-    let nested = an()
-        .update("Task", "any", Payload::List)
-        .insert("Task", "any.0", 0, Payload::Dictionary)
-        .update("Task", "any.0.a", Payload::Int(1))
-        .update("Task", "any.0.list", Payload::List)
-        .insert("Task", "any.0.list.0", 0, Payload::Null)
-        .insert("Task", "any.0.list.1", 1, Payload::Float(2.5))
-        .insert("Task", "any.1", 1, Payload::Int(2))
-        .insert("Task", "any.2", 2, Payload::Int(3));
-    for (from, to) in [("any.0", 2), ("any.0", 1)] {
-        let (mut server, mut device) = (base(), base());
-        for state in [&mut server, &mut device] {
-            apply(state, &nested);
-        }
-        let author = an().move_to("Task", from, to, 3).move_to("Task", "any.0", 1, 3);
-        let rewritten = apply(&mut server, &author).expect("a device would crash");
-        assert!(device.apply(&rewritten).unwrap().rewritten.is_none());
-        assert_eq!(server, device);
-    }
-    // Moving anything else is no trouble.
-    let mut state = base();
-    apply(&mut state, &nested);
-    assert!(apply(&mut state, &an().move_to("Task", "any.1", 2, 3)).is_none());
-}
-
-#[test]
-fn short_instructions_do_not_grow_without_bound_for_devices() {
-    let an = Author::default;
-    let big = Payload::String("a".repeat(16_000_000).into());
-    let nested = an()
-        .update("Task", "any", Payload::List)
-        .insert("Task", "any.0", 0, Payload::List)
-        .insert("Task", "any.0.0", 0, big.clone())
-        .insert("Task", "any.1", 1, Payload::Null);
-    let moves = |count| {
-        (0..count).fold(nested.clone(), |author, i: u32| {
-            author.move_to("Task", &format!("any.{}", i % 2), 1 - i % 2, 2)
-        })
-    };
-    apply(&mut base(), &moves(4));
-    check_refused(&moves(5), "Task[1].any[0]", &Fault::Rewrite);
-    let erasures = |count| {
-        (0..count).fold(an().set_insert("Task", "set", big.clone()), |author, _: u32| {
-            author
-                .set_insert("Task", "set", Payload::Null)
-                .set_erase("Task", "set", Payload::Null)
-                .set_erase("Task", "set", Payload::Null)
-        })
-    };
-    apply(&mut base(), &erasures(4));
-    assert!(base().apply(erasures(5).changeset()).is_err());
-}
-
-#[test]
-fn asymmetric_objects_are_kept_and_never_sent() {
-    let an = Author::default;
-    let mut state = base();
-    let schema = an().asymmetric("Log").column("Log", "n", "int").column("Log", "any", "mixed");
-    assert!(apply(&mut state, &schema).is_none());
-    let author = an()
-        .create("Task", 2)
-        .create("Log", 1)
-        .update("Log", "n", Payload::Int(7))
-        .update("Task", "n", Payload::Int(8));
-    let rewritten = apply(&mut state, &author).unwrap();
-    let classes: Vec<_> =
-        rewritten.instructions.iter().map(|i| rewritten.text(i.table())).collect();
-    assert_eq!(classes, ["Task", "Task"]);
-    let log = state.schema().class("Log").unwrap();
-    assert_eq!(log.kind(), ClassKind::Asymmetric);
-    assert_eq!(state.objects(log.id()).unwrap().len(), 1);
-
-    let links = [
-        (an().asymmetric("Log").column("Log", "x", "->Task"), "Log.x"),
-        (an().asymmetric("Log").column("Log", "x", "->"), "Log.x"),
-        (an().asymmetric("Log").column("Task", "x", "->Log"), "Task.x"),
-        (
-            an().asymmetric("Log")
-                .column("Log", "any", "mixed")
-                .create("Log", 1)
-                .update_link("Log", "any", "Task", 1),
-            "Log[1].any",
-        ),
-        (an().asymmetric("Log").update_link("Task", "any", "Log", 1), "Task[1].any"),
-    ];
-    for (author, path) in links {
-        check_refused(&author, path, &Fault::AsymmetricLink);
-    }
-}
-
-#[test]
 fn what_stays_the_same_is_not_written() {
     let mut state = base();
     apply(&mut state, &Author::default().update("Task", "n", Payload::Int(6)));
@@ -482,16 +225,6 @@ fn a_class_is_erased_only_where_devices_survive_it() {
     let again = an().erase_table("Task").class("Task", KeyType::Int);
     check_refused(&again, "Task", &Fault::ErasedClass);
     apply(&mut base(), &an().erase_table("Task").erase_table("Part"));
-}
-
-#[test]
-fn a_repeated_column_of_any_links_is_not_sent() {
-    let author = Author::default().column("Task", "x", "->").column("Task", "ys", "[->]");
-    let mut state = base();
-    assert!(apply(&mut state, &author).is_none());
-    let before = state.clone();
-    assert!(apply(&mut state, &author).is_some_and(|rewritten| rewritten.is_empty()));
-    assert_eq!(state, before);
 }
 
 /// A store that has nothing but trouble.
