@@ -1,6 +1,17 @@
 //! A device comes back with as many changesets as the server has meanwhile seen: decode all, merge, encode.
 //!
 //! Each changeset holds one instruction, and the timestamps of both sides alternate.
+//!
+//! Measured on two shared cores, beside what realm-core 14.14.0 takes on such a machine:
+//!
+//! | shape | changesets a side | time | realm-core |
+//! |---|---|---|---|
+//! | `distinct_objects` | 1000 | 0.8 ms | 1.9 ms |
+//! | `one_field` | 1000 | 0.8 ms | 3.8 ms |
+//! | `distinct_fields` | 1000 | 1.1 ms | 48 ms |
+//! | `one_list` | 1000, 2000, 4000 | 10.6, 42, 129 ms | 69, 274 ms |
+//!
+//! Only `one_list` grows with the square: each insertion has to meet all those of the other side.
 
 use std::hint::black_box;
 
