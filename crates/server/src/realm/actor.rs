@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bailiwick_core::history::{
     Claim, ClientFile, ClientType, Download, IdentError, Rejection, Scan, check_ident,
@@ -174,9 +173,6 @@ struct File {
     holder: Option<(ConnectionId, watch::Sender<Signal>)>,
 }
 
-/// How long an actor without anything to do stays.
-const RETIRE_AFTER: Duration = Duration::from_secs(30);
-
 impl Actor {
     pub(super) fn new(
         key: RealmKey,
@@ -199,7 +195,7 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
-        let mut idle = tokio::time::interval(RETIRE_AFTER);
+        let mut idle = tokio::time::interval(self.shared.config.retire_after);
         loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -208,6 +204,7 @@ impl Actor {
                 },
                 done = finished(&mut self.working) => self.finish(done).await,
                 _ = idle.tick() => {
+                    self.drop_lost_holders();
                     let is_idle = self.is_at_rest() && self.files.is_empty();
                     if is_idle && self.shared.retire(&self.key, &self.commands) {
                         return;
@@ -279,7 +276,9 @@ impl Actor {
         let record = record.expect("the check refuses an ident without a record");
 
         let file = self.files.entry(ident).or_insert(File { record, queued: None, holder: None });
-        if let Some((holder, signal)) = &file.holder {
+        if let Some((holder, signal)) = &file.holder
+            && !signal.is_closed()
+        {
             if *holder == connection {
                 return Err(IdentifyRefused::BoundInOtherSession);
             }
@@ -299,20 +298,16 @@ impl Actor {
                 if signal.borrow().end.is_some() {
                     return; // The session is over; what it still sends is not wanted.
                 }
-                let len: usize =
-                    upload.changesets.iter().map(|changeset| changeset.bytes.len()).sum();
                 if self.backlog_len > 0
-                    && self.backlog_len + len > self.shared.config.max_backlog_len
+                    && self.backlog_len + upload.cost > self.shared.config.max_backlog_len
                 {
                     signal.send_modify(|signal| signal.end = Some(SessionEnd::Overloaded));
                     return;
                 }
-                self.backlog_len += len;
+                self.backlog_len += upload.cost;
                 file.queued = Some((upload.progress, upload.locked));
                 let pending = self.uploads.entry(upload.file_ident).or_default();
-                pending.progress = upload.progress;
-                pending.locked = upload.locked;
-                pending.changesets.extend(upload.changesets);
+                pending.append(upload.into());
             }
             _ => (), // Another connection holds the file: this one's threshold is of the past.
         }
@@ -355,6 +350,16 @@ impl Actor {
         }
     }
 
+    /// Lets go of the client files whose connections have gone without saying so: while they were being bound.
+    fn drop_lost_holders(&mut self) {
+        self.files.retain(|_, file| {
+            if file.holder.as_ref().is_some_and(|(_, signal)| signal.is_closed()) {
+                file.holder = None;
+            }
+            file.holder.is_some() || file.queued.is_some()
+        });
+    }
+
     fn forget_if_unused(&mut self, file_ident: FileIdent) {
         if let Some(file) = self.files.get(&file_ident)
             && file.holder.is_none()
@@ -386,7 +391,8 @@ impl Actor {
     }
 
     async fn finish(&mut self, done: Done) {
-        let Done { step, result } = done;
+        let Done { step, postponed, result } = done;
+        self.queue_again(postponed);
         match result {
             Ok(committed) => self.on_committed(step, committed),
             Err(StepError::Outdated { expected, actual }) => {
@@ -441,7 +447,7 @@ impl Actor {
             "refused an upload; nothing of it is stored",
         );
         if let Some(pending) = self.uploads.remove(&ident) {
-            self.backlog_len -= pending.len();
+            self.backlog_len -= pending.cost;
         }
         if let Some(file) = self.files.get(&ident)
             && let Some((_, signal)) = &file.holder
@@ -451,17 +457,22 @@ impl Actor {
         }
     }
 
-    /// Puts a step back in front of what has gathered since, to be computed from the realm as it is now.
-    async fn retry(&mut self, step: Step) {
-        self.loaded = None;
-        for (ident, mut pending) in step.uploads {
+    /// Puts uploads that were not integrated in front of what their client files have queued since.
+    fn queue_again(&mut self, uploads: BTreeMap<FileIdent, integration::PendingUpload>) {
+        for (ident, mut pending) in uploads {
+            self.backlog_len += pending.cost;
             if let Some(newer) = self.uploads.remove(&ident) {
                 pending.append(newer);
             }
             self.uploads.insert(ident, pending);
         }
+    }
+
+    /// Puts a step back in front of what has gathered since, to be computed from the realm as it is now.
+    async fn retry(&mut self, step: Step) {
+        self.loaded = None;
+        self.queue_again(step.uploads);
         self.allocations.splice(0..0, step.allocations);
-        self.backlog_len = self.uploads.values().map(integration::PendingUpload::len).sum();
         if let Err(error) = self.reload().await {
             self.fail(Step::default(), &error);
         }
@@ -564,6 +575,7 @@ async fn finished(working: &mut Option<JoinHandle<Done>>) -> Done {
         Some(handle) => {
             let done = handle.await.unwrap_or_else(|_| Done {
                 step: Step::default(),
+                postponed: BTreeMap::new(),
                 result: Err(StepError::Realm(RealmError::Damaged(
                     "the integration panicked".into(),
                 ))),

@@ -3,12 +3,13 @@
 //! Reads and computes on a thread that may block; nothing is changed before the commit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
-    Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, Scan, Upload,
-    UploadedChangeset, integrate,
+    Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, RejectedUpload,
+    Rejection, Scan, Upload, UploadedChangeset, integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
@@ -22,6 +23,7 @@ use super::actor::{Scanned, scanned};
 use super::committer::CommitError;
 use super::registry::Shared;
 use super::{Chain, RealmError};
+use crate::session::AcceptedUpload;
 
 /// A realm in memory: what every step starts from.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,8 @@ pub(super) struct PendingUpload {
     pub(super) progress: UploadCursor,
     pub(super) locked: ServerVersion,
     pub(super) changesets: Vec<UploadedChangeset>,
+    /// The memory that it takes, in bytes.
+    pub(super) cost: usize,
 }
 
 /// What is to be done.
@@ -61,6 +65,8 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) step: Step,
+    /// Uploads that were taken out of the step, to be integrated in a later one.
+    pub(super) postponed: BTreeMap<FileIdent, PendingUpload>,
     pub(super) result: Result<Committed, StepError>,
 }
 
@@ -88,34 +94,34 @@ impl PendingUpload {
         self.changesets.first().map(|changeset| changeset.cursor.last_integrated_server_version)
     }
 
-    /// Bytes of its changesets.
-    pub(super) fn len(&self) -> usize {
-        self.changesets.iter().map(|changeset| changeset.bytes.len()).sum()
-    }
-
     /// Takes what the same client file has queued later.
     pub(super) fn append(&mut self, newer: Self) {
         self.progress = newer.progress;
         self.locked = newer.locked;
         self.changesets.extend(newer.changesets);
+        self.cost += newer.cost;
+    }
+}
+
+impl From<AcceptedUpload> for PendingUpload {
+    fn from(upload: AcceptedUpload) -> Self {
+        let AcceptedUpload { progress, locked, changesets, cost, .. } = upload;
+        Self { progress, locked, changesets, cost }
     }
 }
 
 /// Carries out a step.
-pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, mut step: Step) -> Done {
+pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, step: Step) -> Done {
     let (store, salt, now_ms) =
         (Arc::clone(&shared.store), shared.version_salt, shared.clock.now_ms());
     let realm = key.clone();
     let computed = tokio::task::spawn_blocking(move || {
-        let result = compute(&*store, &realm, &mut step, salt, now_ms);
-        (step, result)
+        compute_apart(step, |step| compute(&*store, &realm, step, salt, now_ms))
     });
-    let (step, computed) = match computed.await {
-        Ok(computed) => computed,
-        Err(panic) => {
-            let error = RealmError::Damaged(format!("its integration failed: {panic}").into());
-            return Done { step: Step::default(), result: Err(StepError::Realm(error)) };
-        }
+    let Ok((step, postponed, computed)) = computed.await else {
+        // Panics are caught inside: the runtime did not start it any more.
+        let result = Err(StepError::Realm(RealmError::ShuttingDown));
+        return Done { step: Step::default(), postponed: BTreeMap::new(), result };
     };
     let result = match computed {
         Ok((None, committed)) => Ok(committed),
@@ -132,7 +138,51 @@ pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, mut step: Step) -> D
         },
         Err(error) => Err(StepError::Realm(error)),
     };
-    Done { step, result }
+    Done { step, postponed, result }
+}
+
+/// What [`compute`] makes.
+type Computed = Result<(Option<Commit>, Committed), RealmError>;
+
+/// Computes a step so that a panic, which one upload may provoke by a fault of this program, is the end of
+/// that upload alone: the first client file is tried by itself, and refused if it panics again; the others
+/// are postponed.
+fn compute_apart(
+    mut step: Step,
+    compute: impl Fn(&Step) -> Computed,
+) -> (Step, BTreeMap<FileIdent, PendingUpload>, Computed) {
+    // Nothing outlives a panic but the step, which is only read.
+    let attempt = |step: &Step| catch_unwind(AssertUnwindSafe(|| compute(step))).ok();
+    if let Some(computed) = attempt(&step) {
+        return (step, BTreeMap::new(), computed);
+    }
+    let Some(first) = step.uploads.keys().next().copied() else {
+        let error = RealmError::Damaged("the step panicked without an upload".into());
+        return (step, BTreeMap::new(), Err(error));
+    };
+    let postponed = step.uploads.split_off(&FileIdent(first.0 + 1));
+    if let Some(computed) = attempt(&step) {
+        return (step, postponed, computed);
+    }
+    tracing::error!(
+        file_ident = first.0,
+        "the integration of an upload panicked: a fault of the server, to be reported",
+    );
+    let refused = std::mem::take(&mut step.uploads);
+    let computed = attempt(&step).unwrap_or_else(|| {
+        Err(RealmError::Damaged("the step panicked even without its uploads".into()))
+    });
+    let computed = computed.map(|(commit, mut committed)| {
+        committed.integration.rejections.push(Rejection {
+            file_ident: first,
+            client_version: None,
+            error: RejectedUpload::Unprocessable,
+        });
+        (commit, committed)
+    });
+    // The actor has to hear of it: its upload is over.
+    step.uploads = refused;
+    (step, postponed, computed)
 }
 
 /// Reads on in the store until the scan has enough or there is no more.
@@ -146,7 +196,9 @@ pub(super) fn scan_store(
     let head = record.head.version;
     let mut sent_len = u64::MAX;
     'pages: while scan.cursor().server_version < head {
-        let page = store.entries(key, scan.cursor().server_version, head, PAGE_LEN)?;
+        let after = scan.cursor().server_version;
+        let until = head.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
+        let page = store.entries(key, after, until, PAGE_LEN)?;
         if page.is_empty() {
             return Err(StorageError::Corrupt("the history ends before its head").into());
         }
@@ -162,15 +214,11 @@ pub(super) fn scan_store(
 
 /// Bytes of changesets that are read from the store at a time.
 const PAGE_LEN: usize = 1 << 20;
+/// Entries that are read at a time: any number of empty ones has no bytes.
+const PAGE_COUNT: u64 = 4096;
 
 /// The commit of a step, `None` if there is nothing to commit, and what is the case once it is durable.
-fn compute(
-    store: &dyn Store,
-    key: &RealmKey,
-    step: &mut Step,
-    salt: Salt,
-    now_ms: u64,
-) -> Result<(Option<Commit>, Committed), RealmError> {
+fn compute(store: &dyn Store, key: &RealmKey, step: &Step, salt: Salt, now_ms: u64) -> Computed {
     let Loaded { record, schema } = &step.loaded;
     let base =
         Base { head: record.head.version, cumulative_len: record.cumulative_len, salt, now_ms };

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bailiwick_core::history::{Entry, Scan};
 use bailiwick_protocol::version::ServerVersion;
+use bytes::Bytes;
 
 /// The entries after `base`, up to the head; encoded once, shared by all readers.
 #[derive(Debug)]
@@ -28,7 +29,9 @@ impl Recent {
     pub(super) fn extend(&mut self, entries: &[Entry]) {
         for entry in entries {
             self.len += entry.changeset.len();
-            self.entries.push_back(entry.clone());
+            // A copy: the original is a part of the message that brought it, however large that was.
+            let changeset = Bytes::copy_from_slice(&entry.changeset);
+            self.entries.push_back(Entry { changeset, ..entry.clone() });
         }
         while (self.len > MAX_LEN || self.entries.len() > MAX_COUNT)
             && let Some(oldest) = self.entries.pop_front()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bailiwick_protocol::ident::Salt;
 use bailiwick_storage::store::{RealmKey, Store};
@@ -20,10 +21,12 @@ pub struct Realms {
 /// What the realms of a server are bounded by.
 #[derive(Clone, Copy, Debug)]
 pub struct RealmsConfig {
-    /// Bytes of uploads that one realm queues before it turns devices away.
+    /// Bytes of memory for the uploads that one realm queues before it turns devices away.
     pub max_backlog_len: usize,
     /// Bytes of changesets after which a DOWNLOAD ends.
     pub download_soft_limit: usize,
+    /// How long an actor without anything to do stays.
+    pub retire_after: Duration,
 }
 
 /// An open realm; its actor lives as long as there is one of these.
@@ -52,7 +55,11 @@ const MAX_COMMANDS: usize = 256;
 
 impl Default for RealmsConfig {
     fn default() -> Self {
-        Self { max_backlog_len: 256 << 20, download_soft_limit: 1 << 20 }
+        Self {
+            max_backlog_len: 256 << 20,
+            download_soft_limit: 1 << 20,
+            retire_after: Duration::from_secs(30),
+        }
     }
 }
 

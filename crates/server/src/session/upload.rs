@@ -21,6 +21,8 @@ pub struct AcceptedUpload {
     pub locked: ServerVersion,
     /// What is to be integrated, in order.
     pub changesets: Vec<UploadedChangeset>,
+    /// The memory that it takes, in bytes: the whole message stays as long as one of its changesets does.
+    pub cost: usize,
 }
 
 /// What becomes of an UPLOAD that may not be.
@@ -45,6 +47,7 @@ pub(super) fn accept(
         .body
         .inflate(max_len)
         .map_err(|error| Refused::Message(error.refusal(), format!("UPLOAD: {error}")))?;
+    let body_len = plain.len();
     let mut changesets = Vec::new();
     for entry in Upload::entries(plain) {
         let entry =
@@ -72,10 +75,12 @@ pub(super) fn accept(
         })?;
     let Some(progress) = check.queue else { return Ok(None) };
     changesets.drain(..check.ignored);
+    let cost = body_len + changesets.capacity() * size_of::<UploadedChangeset>();
     Ok(Some(AcceptedUpload {
         file_ident,
         progress,
         locked: header.locked_server_version,
         changesets,
+        cost,
     }))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bailiwick_protocol::close_code::CloseCode;
 use bailiwick_protocol::error_code::ConnectionCode;
 use bailiwick_protocol::ident::{FileIdent, SessionIdent};
-use bailiwick_protocol::message::{ClientMessage, Refusal};
+use bailiwick_protocol::message::{ClientMessage, Refusal, ServerMessage};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -255,7 +255,14 @@ impl Driver {
     async fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(message) => self.waiting.push_back(Outgoing::Message(message)),
-            Output::SendFirst(message) => self.waiting.push_front(Outgoing::Message(message)),
+            Output::SendFirst(message) => {
+                // After those that came first, too.
+                let is_pong = |outgoing: &&Outgoing| {
+                    matches!(outgoing, Outgoing::Message(ServerMessage::Pong(_)))
+                };
+                let index = self.waiting.iter().take_while(is_pong).count();
+                self.waiting.insert(index, Outgoing::Message(message));
+            }
             Output::SendDownload(header, entries) => {
                 self.waiting.push_back(Outgoing::Download(header, entries));
             }
