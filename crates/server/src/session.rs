@@ -263,6 +263,10 @@ impl Connection {
             let reason = format!("session {} exists", bind.session);
             return self.violation(ConnectionCode::ReuseOfSessionIdent, &reason, out);
         }
+        // Sessions in error take room as well, until the device unbinds them.
+        if self.sessions.len() >= self.config.max_sessions.saturating_mul(2) {
+            return self.end(verdict::session_flood(self.config.max_sessions), out);
+        }
         self.last_incarnation += 1;
         let key = SessionKey { ident: bind.session, incarnation: self.last_incarnation };
         match self.partition(bind) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bailiwick_protocol::changeset::{Changeset, CheckError, DecodeError};
+use bailiwick_protocol::changeset::{Changeset, CheckError, DecodeError, Instruction, TableKind};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{
     ClientVersion, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
@@ -134,6 +134,13 @@ pub enum RejectedUpload {
     /// The changeset does not fit the objects or the schema.
     #[error("the changeset cannot be applied")]
     Apply(#[source] Refusal),
+    /// Objects that only travel from device to server have no place in a partition: devices refuse to open
+    /// a realm with such a class.
+    #[error("class {0:?} is asymmetric, which partition-based sync does not have")]
+    AsymmetricClass(String),
+    /// The program fails on the upload. It is a fault of the program, which only shows with this upload.
+    #[error("the server cannot cope with the upload")]
+    Unprocessable,
 }
 
 /// Why nothing could be integrated.
@@ -257,7 +264,10 @@ where
             let changeset = Changeset::decode(&uploaded.bytes)
                 .map_err(|error| reject(RejectedUpload::Decode(error)))?;
             changeset.check().map_err(|error| reject(RejectedUpload::Check(error)))?;
-            Ok(changeset)
+            match asymmetric_class(&changeset) {
+                Some(class) => Err(reject(RejectedUpload::AsymmetricClass(class.to_owned()))),
+                None => Ok(changeset),
+            }
         };
         upload.changesets.iter().map(decode).collect()
     }
@@ -370,6 +380,15 @@ where
             changeset: bytes,
         }
     }
+}
+
+fn asymmetric_class(changeset: &Changeset) -> Option<&str> {
+    changeset.instructions.iter().find_map(|instruction| match instruction {
+        Instruction::AddTable { table, kind: TableKind::Asymmetric(_) } => {
+            Some(changeset.text(*table))
+        }
+        _ => None,
+    })
 }
 
 fn same_base(a: &UploadedChangeset, b: &UploadedChangeset) -> bool {

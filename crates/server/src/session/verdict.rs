@@ -61,6 +61,13 @@ pub(super) fn too_many_sessions(limit: usize) -> SessionVerdict {
     (SessionCode::OtherSessionError, ErrorBody::new(Action::Transient, message).with_backoff(SLOW))
 }
 
+/// A device that goes on binding sessions after it was told that there are too many.
+pub(super) fn session_flood(limit: usize) -> ConnectionVerdict {
+    let message = format!("the connection has bound far more than {limit} sessions");
+    let body = ErrorBody::new(Action::Transient, message).with_backoff(SLOW);
+    (ConnectionCode::OtherError, body)
+}
+
 pub(super) fn subserver() -> SessionVerdict {
     let message = "only devices can connect";
     (SessionCode::BadClientFileIdent, ErrorBody::new(Action::ApplicationBug, message))
@@ -106,6 +113,10 @@ pub(super) fn rejected(rejection: &Rejection) -> SessionVerdict {
         RejectedUpload::Expired => (SessionCode::ClientFileExpired, Action::ClientReset),
         RejectedUpload::OriginFileIdent(_) => {
             (SessionCode::BadOriginFileIdent, Action::ProtocolViolation)
+        }
+        // What the application declares is wrong, and it stays wrong until its developer changes it.
+        RejectedUpload::AsymmetricClass(_) => {
+            (SessionCode::InvalidSchemaChange, Action::ApplicationBug)
         }
         RejectedUpload::BaseVersion(_) => (SessionCode::BadServerVersion, Action::ClientReset),
         _ => (SessionCode::BadChangeset, Action::ProtocolViolation),
