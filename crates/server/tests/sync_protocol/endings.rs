@@ -1,0 +1,142 @@
+//! How connections end that did nothing wrong: wire protocol, sections 1.6, 1.7 and 6.2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bailiwick_protocol::action::Action;
+use bailiwick_protocol::error_code::ErrorCode;
+use bailiwick_protocol::version::ServerVersion;
+use bailiwick_storage::redb::RedbStore;
+
+use crate::changesets::{item, schema};
+use crate::peer::{End, Peer};
+use crate::service::Service;
+use crate::upgrade::{access_token, log_out, now_ms};
+
+const HERE: &str = r#""here""#;
+
+/// The device is asked to come back, and nothing else.
+async fn check_sent_away(device: &mut Peer) {
+    let error = device.expect_error(0, ErrorCode::ConnectionClosed).await;
+    assert_eq!(error.body().action, Action::Transient);
+    assert!(error.body().try_again);
+    assert_eq!(error.body().backoff, None);
+}
+
+#[tokio::test]
+async fn a_device_that_says_nothing_is_sent_away_and_then_cut_off() {
+    let service = Service::with(|_, config| {
+        config.web_socket.idle_timeout = Duration::from_millis(100);
+        config.web_socket.closing_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut silent = service.connect(9).await;
+    check_sent_away(&mut silent).await;
+    assert_eq!(silent.end().await, End::Lost);
+}
+
+#[tokio::test]
+async fn a_ping_keeps_a_connection_alive() {
+    let service = Service::with(|_, config| {
+        config.web_socket.idle_timeout = Duration::from_millis(1500);
+    })
+    .await;
+    let mut device = service.connect(9).await;
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        device.expect_silence().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_outlives_its_token_but_not_its_login() {
+    let service = Service::with(|_, config| {
+        config.web_socket.access_check_interval = Duration::from_millis(20);
+    })
+    .await;
+    let login = service.log_in().await;
+    // Tokens live for half an hour.
+    let expires_ms = now_ms() + 1500;
+    let token = access_token(&service, &login, expires_ms - 30 * 60 * 1000);
+    let answer = service.upgrade(&token, "com.mongodb.realm-sync#9").await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    let mut device = Peer::new(answer, 9);
+    device.open(1, HERE).await;
+    while service.upgrade(&token, "com.mongodb.realm-sync#9").await.status != 401 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Some checks have been made by the time that this is through.
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        device.expect_silence().await;
+    }
+    log_out(&service, &login).await;
+    check_sent_away(&mut device).await;
+}
+
+#[tokio::test]
+async fn a_device_that_leaves_is_forgotten() {
+    let service = Service::start().await;
+    let login = service.log_in().await;
+    for _ in 0..20 {
+        let mut device = service.connect_as(&login, 9).await;
+        device.open(1, HERE).await;
+        drop(device); // Without UNBIND and without a close frame.
+    }
+    let mut device = service.connect_as(&login, 9).await;
+    device.open(1, HERE).await;
+    let version = device.write(1, &[schema()]).await;
+    device.acknowledged(1, version).await;
+}
+
+#[tokio::test]
+async fn everything_that_was_acknowledged_is_there_after_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Arc::new(RedbStore::in_dir(dir.path()).unwrap());
+    let mut service = Service::on(open(), |_, _| ()).await;
+    let login = service.log_in().await;
+    let mut device = service.connect_as(&login, 9).await;
+    device.open(1, HERE).await;
+    let version = device.write(1, &[schema()]).await;
+    device.acknowledged(1, version).await;
+    let mut last = version;
+    for id in 0..50 {
+        last = device.write(1, &[item(id, "x")]).await;
+    }
+    service.stop();
+    // Acknowledgements of the last writes may still come; then the device is sent away.
+    loop {
+        use bailiwick_protocol::message::ServerMessage;
+        match device.next().await {
+            ServerMessage::Download(_) => (),
+            ServerMessage::JsonError(error) => {
+                assert_eq!(error.code(), ErrorCode::ConnectionClosed);
+                assert_eq!(error.body().action, Action::Transient);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let file = device.file(1).clone();
+    drop(device);
+    service.stopped().await;
+
+    // The store is closed, so it can be opened again.
+    let service = Service::on(open(), |_, _| ()).await;
+    let mut device = service.connect_as(&login, 9).await;
+    let known = file.acknowledged;
+    let download = device.open_again(1, HERE, file).await;
+    let integrated = download.header.upload_cursor.client_version;
+    assert!(integrated >= known.client_version);
+    // The device uploads again what it has not heard of. Version 1 was the schema, version n item n - 2.
+    let missing: Vec<_> = (integrated.0 + 1..=last.0)
+        .map(|version| crate::peer::entry(version, 1, item(version - 2, "x")))
+        .collect();
+    let again = crate::peer::upload(1, (last.0, 1), 1, &missing);
+    device.send(bailiwick_protocol::message::ClientMessage::Upload(again)).await;
+    device.acknowledged(1, last).await;
+    let mut reader = service.connect(9).await;
+    reader.open(1, HERE).await;
+    assert_eq!(reader.file(1).entries.len(), 51, "everything is there, and once");
+    assert_eq!(reader.file(1).download.server_version, ServerVersion(51));
+}
