@@ -35,6 +35,7 @@
 pub mod app;
 pub mod auth;
 pub mod clock;
+pub mod dump;
 pub mod http;
 pub mod realm;
 pub mod serve;

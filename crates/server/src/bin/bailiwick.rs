@@ -1,6 +1,6 @@
 //! The program: arguments and wiring, nothing else.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bailiwick_server::app::App;
+use bailiwick_server::dump::dump;
 use bailiwick_server::http::base_url::{Addressing, BaseUrl};
+use bailiwick_server::http::websocket::realm_key;
 use bailiwick_server::serve::{ServeConfig, Server};
 use bailiwick_storage::redb::RedbStore;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,6 +53,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Serve),
+    Dump(Dump),
 }
 
 /// Serves an app to its devices until it is told to stop (SIGTERM or Ctrl-C).
@@ -81,10 +84,28 @@ struct Serve {
     trust_forwarded: bool,
 }
 
+/// Prints the classes and objects of a partition, one JSON object a line. The server must not run.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bailiwick dump --app examples/inventory --partition '\"store42\"'
+  bailiwick dump --app my-app --data /var/lib/bailiwick --partition '{\"$oid\": \"65a1b2c3d4e5f60718293a4b\"}'")]
+struct Dump {
+    /// The app's configuration directory.
+    #[arg(long, env = "BAILIWICK_APP", value_name = "DIR")]
+    app: PathBuf,
+    /// Where the server keeps its data.
+    #[arg(long, env = "BAILIWICK_DATA", default_value = "bailiwick-data", value_name = "DIR")]
+    data: PathBuf,
+    /// The partition value, in Extended JSON: a string has its quotes.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    partition: String,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = start_log(&cli).and_then(|()| match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::Dump(dump) => dump.run(),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,14 +130,28 @@ fn start_log(cli: &Cli) -> Result<()> {
     Ok(())
 }
 
+impl Dump {
+    fn run(self) -> Result<()> {
+        let app = App::read(&self.app)?;
+        let partition = app.sync.partition_key.bind(&self.partition)?;
+        let store = open_store(&self.data)?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        dump(&store, &realm_key(app.id.as_str(), &partition), &mut out)?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+fn open_store(data: &Path) -> Result<RedbStore> {
+    RedbStore::in_dir(data)
+        .with_context(|| format!("cannot open the data directory {}", data.display()))
+}
+
 impl Serve {
     fn run(self) -> Result<()> {
         let app = App::read(&self.app)?;
         let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
-        let store =
-            Arc::new(RedbStore::in_dir(&self.data).with_context(|| {
-                format!("cannot open the data directory {}", self.data.display())
-            })?);
+        let store = Arc::new(open_store(&self.data)?);
         let addressing = match self.public_url {
             Some(url) => Addressing::Configured(url),
             None if self.trust_forwarded => Addressing::FromProxy,
