@@ -159,6 +159,7 @@ impl Device {
             file_ident: self.file_ident,
             progress: cursor,
             locked: ServerVersion(0),
+            cost: changeset.bytes.len(),
             changesets: vec![changeset],
         };
         self.realm.send(Command::Upload(Queued { connection: CONNECTION, upload })).await;
