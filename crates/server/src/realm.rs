@@ -10,6 +10,8 @@ mod committer;
 mod integration;
 mod recent;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{
     Command, ConnectionId, Identified, IdentifyRefused, Queued, Scanned, SessionEnd, Signal,

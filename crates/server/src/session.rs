@@ -4,6 +4,8 @@
 //! are the driver's ([`crate::http::websocket`]). The machine holds no queue of its own: a session keeps a
 //! cursor, and the next DOWNLOAD is built when the last one has left. Spec: wire protocol, sections 5 and 6.
 
+#[cfg(test)]
+mod tests;
 mod upload;
 mod verdict;
 
@@ -306,6 +308,7 @@ impl Connection {
     ) {
         // If the session has ended meanwhile, the ident is never used.
         let Some(session) = self.session(key) else { return };
+        let Phase::Allocating = session.phase else { return };
         match result {
             Ok((file_ident, file_ident_salt)) => {
                 session.phase = Phase::WaitingForIdent;

@@ -1,0 +1,311 @@
+//! Realms on stores that fail, stall, and are written to by others.
+
+mod device;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bailiwick_core::history::RejectedUpload;
+use bailiwick_protocol::version::{ClientVersion, ServerVersion};
+use bailiwick_storage::fault::{Fault, FaultyStore};
+use bailiwick_storage::memory::MemoryStore;
+use bailiwick_storage::store::{RealmKey, Store};
+
+use super::*;
+use crate::clock::SystemClock;
+use device::{Device, item, schema};
+use store::TestStore;
+
+/// How long anything may take; nothing comes near it unless something is wrong.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn realms(store: Arc<impl Store>) -> Arc<Realms> {
+    let config = RealmsConfig { retire_after: Duration::from_millis(20), ..Default::default() };
+    let (committer, _) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
+    let salt = random_salt().unwrap();
+    Arc::new(Realms::new(store, committer, salt, config, Arc::new(SystemClock)))
+}
+
+fn key(name: &str) -> RealmKey {
+    RealmKey::new(name.as_bytes())
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let result = tokio::time::timeout(DEADLINE, future).await;
+    result.unwrap_or_else(|_| panic!("it takes too long until {what}"))
+}
+
+/// Waits until something is the case that nobody tells.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within(what, waiting).await;
+}
+
+/// A failed commit ends the session and acknowledges nothing; whether it was written shows afterwards.
+async fn check_failing_commit(fault: Fault, written: bool) {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let faults = store.faults();
+    let realms = realms(store);
+    let mut device = Device::new(&realms, "realm", 1).await;
+    let mut neighbour = Device::new(&realms, "realm", 2).await;
+    faults.arrange(fault);
+    device.upload(&[schema()]).await;
+    for device in [&mut device, &mut neighbour] {
+        let end = within("the session ends", device.end()).await;
+        assert!(matches!(end, SessionEnd::Failed(RealmError::Storage(_))), "{end:?}");
+        assert_eq!(device.head(), ServerVersion(0), "nothing was said to be there");
+    }
+    let refused = device.identify(3).await;
+    assert!(matches!(refused, Err(IdentifyRefused::Realm(RealmError::Storage(_)))));
+
+    faults.reopen();
+    let integrated = device.identify(4).await.unwrap();
+    assert_eq!(integrated.client_version, ClientVersion(u64::from(written)));
+    if !written {
+        device.version = 0;
+        device.upload(&[schema()]).await;
+    }
+    device.upload(&[item(1)]).await;
+    device.acknowledged().await;
+    assert_eq!(device.head(), ServerVersion(2));
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_before_it_is_written_is_acknowledged_to_nobody() {
+    check_failing_commit(Fault::BeforeCommit(1), false).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_after_it_is_written_is_found_there() {
+    check_failing_commit(Fault::AfterCommit(1), true).await;
+}
+
+#[tokio::test]
+async fn a_client_file_that_was_not_stored_is_not_given_away() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let faults = store.faults();
+    let realms = realms(store);
+    faults.arrange(Fault::BeforeCommit(1));
+    let realm = realms.open(&key("realm"));
+    assert!(matches!(device::allocate(&realm).await, Err(RealmError::Storage(_))));
+    faults.reopen();
+    let (ident, _) = device::allocate(&realm).await.unwrap();
+    assert_eq!(ident.0, 2, "the ident was not used up");
+}
+
+#[tokio::test]
+async fn a_read_that_fails_concerns_the_one_who_asked() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let faults = store.faults();
+    let realms = realms(store);
+    let mut device = Device::new(&realms, "realm", 1).await;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+    let mut other = Device::allocated(&realms, "realm", 2).await;
+    faults.arrange(Fault::Read(1));
+    let refused = other.identify(2).await;
+    assert!(matches!(refused, Err(IdentifyRefused::Realm(RealmError::Storage(_)))));
+    other.identify(2).await.unwrap();
+    device.upload(&[item(1)]).await;
+    device.acknowledged().await;
+}
+
+/// Two servers on one store: a commit that was computed from an older state is computed again.
+#[tokio::test]
+async fn a_commit_from_elsewhere_is_integrated_past() {
+    let store = Arc::new(MemoryStore::new());
+    let (here, there) = (realms(Arc::clone(&store)), realms(Arc::clone(&store)));
+    let mut device = Device::new(&here, "realm", 1).await;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+    let mut elsewhere = Device::new(&there, "realm", 1).await;
+    for round in 0..5 {
+        // Each finds that the other has committed meanwhile.
+        elsewhere.upload(&[schema(), item(100 + round)]).await;
+        elsewhere.acknowledged().await;
+        device.upload(&[item(round)]).await;
+        device.acknowledged().await;
+    }
+    let record = store.realm(&key("realm")).unwrap();
+    assert_eq!(record.head.version, ServerVersion(16));
+    assert_eq!(store.scan_objects(&key("realm"), b"", None, 100).unwrap().len(), 10);
+    assert_eq!(device.head(), ServerVersion(16));
+}
+
+#[tokio::test]
+async fn uploads_that_gather_while_a_commit_runs_become_one_commit() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut devices = Vec::new();
+    for connection in 1..=5 {
+        devices.push(Device::new(&realms, "realm", connection).await);
+    }
+    devices[0].upload(&[schema()]).await;
+    devices[0].acknowledged().await;
+    let before = store.batches();
+
+    store.hold();
+    devices[0].upload(&[item(0)]).await;
+    until("the first commit has come", || store.is_holding()).await;
+    for (id, device) in (1..).zip(&mut devices) {
+        device.upload(&[schema(), item(id)]).await;
+        device.upload(&[item(100 + id)]).await;
+    }
+    store.let_go();
+    for device in &mut devices {
+        device.acknowledged().await;
+    }
+    assert_eq!(store.batches()[before.len()..], [1, 1]);
+    let head = devices[0].head();
+    assert_eq!(head, ServerVersion(2 + 5 * 3));
+}
+
+#[tokio::test]
+async fn many_realms_share_a_commit() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut devices = Vec::new();
+    for number in 0..50 {
+        devices.push(Device::new(&realms, &format!("realm {number}"), number).await);
+    }
+    let before = store.batches();
+    store.hold();
+    devices[0].upload(&[schema()]).await;
+    until("the first commit has come", || store.is_holding()).await;
+    for device in &mut devices[1..] {
+        device.upload(&[schema(), item(1)]).await;
+    }
+    // They go to the committer as soon as they have been computed.
+    until("all have been computed", || store.object_reads() >= 49).await;
+    store.let_go();
+    for device in &mut devices {
+        device.acknowledged().await;
+    }
+    let batches = store.batches()[before.len()..].to_vec();
+    assert_eq!(batches.iter().sum::<usize>(), 50);
+    assert!(batches.len() < 25, "{batches:?}");
+}
+
+#[tokio::test]
+async fn a_realm_without_holders_is_given_up() {
+    let realms = realms(Arc::new(MemoryStore::new()));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+    // As long as somebody is bound it stays, however idle.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(realms.open_count(), 1);
+    device.release().await;
+    drop(device);
+    until("the actor has ended", || realms.open_count() == 0).await;
+    // And is there again for the next one.
+    let device = Device::new(&realms, "realm", 2).await;
+    assert_eq!(device.head(), ServerVersion(1));
+}
+
+#[tokio::test]
+async fn a_connection_that_died_without_a_word_holds_nothing() {
+    let realms = realms(Arc::new(MemoryStore::new()));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    device.signals = None;
+    // Its ident is free at once, even for the same connection.
+    device.identify(1).await.unwrap();
+    drop(device);
+    until("the actor has ended", || realms.open_count() == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_file_has_one_holder() {
+    let realms = realms(Arc::new(MemoryStore::new()));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+    assert!(matches!(device.try_identify(1).await, Err(IdentifyRefused::BoundInOtherSession)));
+    let mut zombie_signals = device.signals.take().unwrap();
+    device.identify(2).await.unwrap();
+    within("the zombie hears of it", zombie_signals.wait_for(|signal| signal.end.is_some()))
+        .await
+        .map(|signal| assert!(matches!(signal.end, Some(SessionEnd::TakenOver))))
+        .unwrap();
+    // The zombie can neither upload nor let go of the file.
+    let old = device.as_connection(1);
+    old.send_upload(&device, 9, item(9)).await;
+    old.release_of(&device).await;
+    device.upload(&[item(1)]).await;
+    device.acknowledged().await;
+    assert_eq!(device.head(), ServerVersion(2));
+}
+
+#[tokio::test]
+async fn a_new_session_starts_behind_what_is_queued() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    store.hold();
+    device.upload(&[schema()]).await;
+    until("the commit has come", || store.is_holding()).await;
+    device.upload(&[item(1)]).await;
+    let threshold = device.identify(2).await.unwrap();
+    assert_eq!(threshold.client_version, ClientVersion(2), "durable or not");
+    store.let_go();
+    device.acknowledged().await;
+    assert_eq!(device.head(), ServerVersion(2));
+}
+
+/// A fault of the program that one upload brings to light is the end of that upload alone.
+#[tokio::test]
+async fn an_upload_that_panics_is_refused_alone() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut devices = Vec::new();
+    for connection in 1..=4 {
+        devices.push(Device::new(&realms, "realm", connection).await);
+    }
+    devices[3].upload(&[schema()]).await;
+    devices[3].acknowledged().await;
+    for hostile in [0, 1, 2] {
+        store.panic_for(devices[hostile].ident);
+        store.hold();
+        devices[3].upload(&[item(1)]).await;
+        until("a commit has come", || store.is_holding()).await;
+        for device in &mut devices {
+            device.upload(&[schema()]).await;
+        }
+        store.let_go();
+        for (index, device) in devices.iter_mut().enumerate() {
+            if index != hostile {
+                device.acknowledged().await;
+                continue;
+            }
+            let end = within("the hostile session ends", device.end()).await;
+            let SessionEnd::Rejected(rejection) = end else { panic!("{end:?}") };
+            assert!(matches!(rejection.error, RejectedUpload::Unprocessable));
+            device.release().await;
+            device.version -= 1;
+            device.identify(100).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn draining_waits_for_what_is_queued() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    store.hold();
+    device.upload(&[schema()]).await;
+    until("the commit has come", || store.is_holding()).await;
+    device.upload(&[item(1)]).await;
+    let draining = Arc::clone(&realms);
+    let drained = tokio::spawn(async move { draining.drain().await });
+    device.barrier().await;
+    assert!(!drained.is_finished());
+    store.let_go();
+    within("all is drained", drained).await.unwrap();
+    assert_eq!(store.realm(&key("realm")).unwrap().head.version, ServerVersion(2));
+}
