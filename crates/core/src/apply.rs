@@ -51,10 +51,14 @@
 //! - what is done to objects of asymmetric classes is left out: these objects never travel to devices. They
 //!   are kept in the store.
 //!
+//! And devices of older protocol versions are sent [another form](for_older_devices) of a changeset that removes
+//! dictionary entries.
+//!
 //! Spec: applying.
 
 mod error;
 mod list;
+mod older;
 mod overlay;
 mod path;
 mod payload;
@@ -67,4 +71,5 @@ mod transaction;
 mod update;
 
 pub use error::{ApplyError, Fault, Refusal};
+pub use older::{FORGIVING_PROTOCOL, for_older_devices};
 pub use transaction::{Applied, Changes, Savepoint, Transaction};

@@ -12,6 +12,7 @@ mod verdict;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bailiwick_core::apply::{FORGIVING_PROTOCOL, for_older_devices};
 use bailiwick_core::history::UploadProgress;
 use bailiwick_core::partition::{PartitionKey, PartitionValue};
 use bailiwick_protocol::error_code::{ConnectionCode, SessionCode};
@@ -22,6 +23,7 @@ use bailiwick_protocol::message::{
 };
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{DownloadCursor, ServerVersion, UploadCursor};
+use bytes::Bytes;
 
 use crate::realm::{IdentifyRefused, RealmError, Scanned, SessionEnd, Signal};
 pub use upload::AcceptedUpload;
@@ -420,13 +422,18 @@ impl Connection {
             upload_cursor: scanned.upload_cursor,
             downloadable_bytes: scanned.remaining_len,
         };
+        let form = |changeset: &Bytes| {
+            let older = (version.number() < FORGIVING_PROTOCOL)
+                .then(|| for_older_devices(&scanned.schema, changeset));
+            older.flatten().map_or_else(|| changeset.clone(), Bytes::from)
+        };
         let entries = items.iter().map(|item| DownloadEntry {
             server_version: item.entry.version.version,
             last_integrated_client_version: item.last_integrated_client_version,
             origin_timestamp: item.entry.origin_timestamp,
             origin_file_ident: item.origin_file_ident(),
             original_changeset_len: item.entry.changeset.len() as u64,
-            changeset: item.entry.changeset.clone(),
+            changeset: form(&item.entry.changeset),
         });
         self.is_writable = false;
         out.push(Output::SendDownload(header, entries.collect()));

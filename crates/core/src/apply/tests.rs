@@ -3,6 +3,7 @@
 mod author;
 mod devices;
 mod limits;
+mod older;
 mod property;
 
 use std::fmt;

@@ -146,6 +146,8 @@ pub struct Scanned {
     pub upload_cursor: UploadCursor,
     /// Bytes of changesets behind the cursor.
     pub remaining_len: u64,
+    /// The schema of the realm.
+    pub schema: Arc<Schema>,
 }
 
 /// The actor's own state.
@@ -324,9 +326,9 @@ impl Actor {
             return;
         };
         let mut scan = Scan::new(file_ident, cursor, self.shared.config.download_soft_limit);
-        let (record, upload_cursor) = (loaded.record.clone(), file.record.upload_cursor);
+        let (loaded, upload_cursor) = (loaded.clone(), file.record.upload_cursor);
         if let Some(sent_len) = self.recent.feed(&mut scan) {
-            let _ = answer.send(Ok(scanned(scan, &record, upload_cursor, sent_len)));
+            let _ = answer.send(Ok(scanned(scan, &loaded, upload_cursor, sent_len)));
             return;
         }
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
@@ -334,7 +336,7 @@ impl Actor {
             let _permit = shared.reads.acquire().await.expect("the semaphore is never closed");
             let store = Arc::clone(&shared.store);
             let read = tokio::task::spawn_blocking(move || {
-                integration::scan_store(&*store, &key, scan, &record, upload_cursor)
+                integration::scan_store(&*store, &key, scan, &loaded, upload_cursor)
             });
             let result = read.await.unwrap_or(Err(RealmError::ShuttingDown));
             let _ = answer.send(result);
@@ -587,10 +589,10 @@ async fn finished(working: &mut Option<JoinHandle<Done>>) -> Done {
     }
 }
 
-/// The result of a scan of a realm that is `record`.
+/// The result of a scan of a realm.
 pub(super) fn scanned(
     scan: Scan,
-    record: &RealmRecord,
+    Loaded { record, schema }: &Loaded,
     upload_cursor: UploadCursor,
     sent_len: u64,
 ) -> Scanned {
@@ -599,5 +601,6 @@ pub(super) fn scanned(
         head: record.head,
         upload_cursor,
         remaining_len: record.cumulative_len.saturating_sub(sent_len),
+        schema: Arc::clone(schema),
     }
 }

@@ -190,10 +190,10 @@ pub(super) fn scan_store(
     store: &dyn Store,
     key: &RealmKey,
     mut scan: Scan,
-    record: &RealmRecord,
+    loaded: &Loaded,
     upload_cursor: UploadCursor,
 ) -> Result<Scanned, RealmError> {
-    let head = record.head.version;
+    let head = loaded.record.head.version;
     let mut sent_len = u64::MAX;
     'pages: while scan.cursor().server_version < head {
         let after = scan.cursor().server_version;
@@ -209,7 +209,7 @@ pub(super) fn scan_store(
             }
         }
     }
-    Ok(scanned(scan, record, upload_cursor, sent_len))
+    Ok(scanned(scan, loaded, upload_cursor, sent_len))
 }
 
 /// Bytes of changesets that are read from the store at a time.

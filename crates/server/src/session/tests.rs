@@ -163,6 +163,7 @@ fn scanned(cursor: u64, head: u64) -> Scanned {
         head: SaltedVersion { version: ServerVersion(head), salt: Salt(7) },
         upload_cursor: UploadCursor::default(),
         remaining_len: 0,
+        schema: Arc::default(),
     }
 }
 

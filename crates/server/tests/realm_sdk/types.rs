@@ -1,6 +1,6 @@
 //! Every type of property, and what its values may be, goes there and back.
 
-use crate::device::settle;
+use crate::device::{later, settle};
 use crate::server::Server;
 
 const STORE: &str = r#""store42""#;
@@ -121,6 +121,43 @@ fn removing_null_from_a_set_reaches_other_devices() {
     let newcomer = server.device("newcomer");
     newcomer.open_downloaded("everything", STORE);
     contents.assert_same(&newcomer.dump());
+    server.stop();
+    contents.assert_same(&server.dump(STORE));
+}
+
+/// Two devices remove the same keys offline; each is told of the other's removal when the key is gone.
+#[test]
+fn dictionaries_of_every_type_survive_being_emptied_by_two() {
+    let mut server = Server::start();
+    let (first, second) = (server.device("first"), server.device("second"));
+    first.open("everything", STORE);
+    first.write("createEverything(1)");
+    first.upload();
+    second.open_downloaded("everything", STORE);
+    let empty = r#"
+        for (const object of all("Everything").snapshot()) {
+            for (const name of Object.keys(object.toJSON()).filter((name) => name.endsWith("Map"))) {
+                object[name].remove(Object.keys(object[name]));
+            }
+        }
+    "#;
+    for order in [[&first, &second], [&second, &first]] {
+        first.write("realm.delete(all('Everything')); createEverything(1)");
+        settle(&[&first, &second]);
+        for device in [&first, &second] {
+            device.pause();
+            device.write(empty);
+            later();
+        }
+        for device in order {
+            device.resume();
+            device.upload();
+        }
+        settle(&[&first, &second]);
+        first.check("all('Everything').filtered('stringMap.@count > 0 OR mixedMap.@count > 0').length === 0");
+        first.dump().assert_same(&second.dump());
+    }
+    let contents = first.dump();
     server.stop();
     contents.assert_same(&server.dump(STORE));
 }
