@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use bailiwick_protocol::changeset::{Changeset, CheckError, DecodeError, Instruction, TableKind};
+use bailiwick_protocol::changeset::{
+    Changeset, CheckError, DecodeError, DecodeLimits, Instruction, TableKind,
+};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{
     ClientVersion, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
@@ -261,7 +263,7 @@ where
             if version < confirmed || version > self.base.head {
                 return Err(reject(RejectedUpload::BaseVersion(version)));
             }
-            let changeset = Changeset::decode(&uploaded.bytes)
+            let changeset = Changeset::decode_within(&uploaded.bytes, &UPLOAD_LIMITS)
                 .map_err(|error| reject(RejectedUpload::Decode(error)))?;
             changeset.check().map_err(|error| reject(RejectedUpload::Check(error)))?;
             match asymmetric_class(&changeset) {
@@ -382,6 +384,10 @@ where
     }
 }
 
+/// The message that brought a changeset has bounded its length.
+const UPLOAD_LIMITS: DecodeLimits =
+    DecodeLimits { max_len: usize::MAX, max_instructions: 1 << 22, max_strings: 1 << 20 };
+
 fn asymmetric_class(changeset: &Changeset) -> Option<&str> {
     changeset.instructions.iter().find_map(|instruction| match instruction {
         Instruction::AddTable { table, kind: TableKind::Asymmetric(_) } => {
@@ -407,8 +413,9 @@ impl Unseen {
             return Ok(());
         }
         let version = entry.version.version;
-        let changeset = Changeset::decode(form.unwrap_or(&entry.changeset))
-            .map_err(|error| Stop::Failed(IntegrationError::DamagedEntry(version, error)))?;
+        let changeset =
+            Changeset::decode_within(form.unwrap_or(&entry.changeset), &DecodeLimits::NONE)
+                .map_err(|error| Stop::Failed(IntegrationError::DamagedEntry(version, error)))?;
         let origin = match entry.origin_file_ident {
             FileIdent::SELF => FileIdent::SERVER,
             other => other,

@@ -106,6 +106,13 @@ pub struct DecodeLimits {
     pub max_strings: usize,
 }
 
+impl DecodeLimits {
+    /// For what was checked before it was stored, and may have grown since: merging and rewriting add to
+    /// changesets.
+    pub const NONE: Self =
+        Self { max_len: usize::MAX, max_instructions: usize::MAX, max_strings: usize::MAX };
+}
+
 impl Default for DecodeLimits {
     /// 16 MiB, with 2^22 instructions (some 400 MB of memory in the worst case) and 2^20 strings.
     fn default() -> Self {

@@ -79,6 +79,11 @@ struct Serve {
     /// the host that they asked for.
     #[arg(long, env = "BAILIWICK_PUBLIC_URL", value_name = "URL")]
     public_url: Option<BaseUrl>,
+    /// The largest UPLOAD that is accepted, in MiB of changesets. Devices split what they send at 16, but
+    /// never a transaction: one that is larger makes its device reset.
+    #[arg(long, env = "BAILIWICK_MAX_UPLOAD", default_value_t = 18, value_name = "MIB")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    max_upload: u16,
     /// Believe the X-Forwarded-Proto and X-Forwarded-Host of requests. Only behind a proxy that sets them.
     #[arg(long, env = "BAILIWICK_TRUST_FORWARDED", conflicts_with = "public_url")]
     trust_forwarded: bool,
@@ -152,6 +157,8 @@ impl Serve {
         let app = App::read(&self.app)?;
         let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
         let store = Arc::new(open_store(&self.data)?);
+        let max_upload_len = usize::from(self.max_upload) << 20;
+        let config = ServeConfig { max_upload_len, ..ServeConfig::default() };
         let addressing = match self.public_url {
             Some(url) => Addressing::Configured(url),
             None if self.trust_forwarded => Addressing::FromProxy,
@@ -163,7 +170,7 @@ impl Serve {
             })?;
             let address = listener.local_addr().context("the listener has no address")?;
             greet(&app, &self.data, address, &addressing)?;
-            let server = Server::new(app, store, addressing, ServeConfig::default())?;
+            let server = Server::new(app, store, addressing, config)?;
             server.run(listener, told_to_stop()?).await;
             Ok(())
         })

@@ -1,0 +1,140 @@
+//! The largest value that a device can hold goes through integration, and what comes after it as well.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::convert::Infallible;
+
+use bailiwick_core::apply::Transaction;
+use bailiwick_core::history::{
+    Base, ClientFile, ConcurrentHistory, Entry, Integration, Upload, UploadedChangeset, integrate,
+};
+use bailiwick_core::schema::Schema;
+use bailiwick_core::state::{ObjectRow, ObjectStore};
+use bailiwick_protocol::changeset::{
+    AddColumn, Changeset, CollectionKind, Instruction, KeySpec, KeyType, MAX_BINARY_LEN, ObjectKey,
+    Path, Payload, TableKind, Target, TypeCode, UpdateKind,
+};
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, ServerVersion, UploadCursor};
+use bytes::Bytes;
+
+/// A server whose objects are only those of the batch.
+#[derive(Default)]
+struct Server {
+    entries: Vec<Entry>,
+}
+
+impl ConcurrentHistory for Server {
+    type Error = Infallible;
+
+    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Infallible> {
+        Ok(self.entries.iter().filter(|entry| entry.version.version > after).cloned().collect())
+    }
+
+    fn reciprocals(
+        &self,
+        _: FileIdent,
+        _: ServerVersion,
+    ) -> Result<Vec<(ServerVersion, Bytes)>, Infallible> {
+        Ok(Vec::new())
+    }
+}
+
+impl ObjectStore for Server {
+    type Error = Infallible;
+
+    fn object(&self, _: &[u8]) -> Result<Option<Bytes>, Infallible> {
+        Ok(None)
+    }
+
+    fn rows(&self, _: &[u8]) -> Result<Vec<ObjectRow>, Infallible> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_binary_of_the_largest_size_is_integrated_and_merged_past() {
+    let mut server = Server::default();
+    let schema = Schema::default();
+    let largest = vec![7; usize::try_from(MAX_BINARY_LEN).unwrap()];
+    let result = integrate_one(&server, &schema, 2, photo(1, &largest));
+    assert!(result.rejections.is_empty(), "{:?}", result.rejections);
+    assert!(result.entries[0].changeset.len() > 16 << 20, "larger than what devices put together");
+    server.entries = result.entries;
+
+    let result = integrate_one(&server, &schema, 3, photo(2, b"small"));
+    assert!(result.rejections.is_empty(), "{:?}", result.rejections);
+    assert!(!result.entries[0].changeset.is_empty());
+}
+
+/// What becomes of a device's first upload, which has not seen anything.
+fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes) -> Integration {
+    let last = server.entries.last();
+    let base = Base {
+        head: last.map(|entry| entry.version.version).unwrap_or_default(),
+        cumulative_len: last.map(|entry| entry.cumulative_len).unwrap_or_default(),
+        salt: Salt(1),
+        now_ms: 1,
+    };
+    let cursor = UploadCursor {
+        client_version: ClientVersion(2),
+        last_integrated_server_version: ServerVersion(0),
+    };
+    let upload = Upload {
+        file_ident: FileIdent(ident),
+        file: ClientFile {
+            salt: Salt(1),
+            user_id: String::new(),
+            upload_cursor: UploadCursor::default(),
+            locked_server_version: ServerVersion(0),
+            last_seen_ms: 1,
+        },
+        progress: cursor,
+        locked: ServerVersion(0),
+        changesets: vec![UploadedChangeset {
+            cursor,
+            origin_timestamp: OriginTimestamp(ident),
+            origin_file_ident: FileIdent::SELF,
+            bytes: changeset,
+        }],
+    };
+    let mut objects = Transaction::new(schema, server);
+    if last.is_some() {
+        let _ = objects.apply(&decode(&server.entries[0].changeset)).unwrap();
+    }
+    integrate(&base, server, &mut objects, vec![upload]).unwrap()
+}
+
+fn decode(bytes: &[u8]) -> Changeset {
+    let limits = bailiwick_protocol::changeset::DecodeLimits::NONE;
+    Changeset::decode_within(bytes, &limits).unwrap()
+}
+
+/// The schema, and one object with a picture.
+fn photo(id: i64, data: &[u8]) -> Bytes {
+    let mut changeset = Changeset::default();
+    let table = changeset.strings.intern("Photo");
+    let key =
+        KeySpec { field: changeset.strings.intern("_id"), key_type: KeyType::Int, nullable: false };
+    let field = changeset.strings.intern("data");
+    let object = ObjectKey::Int(id);
+    changeset.instructions = vec![
+        Instruction::AddTable { table, kind: TableKind::TopLevel(key) },
+        Instruction::AddColumn(Box::new(AddColumn {
+            table,
+            field,
+            column_type: TypeCode::Binary,
+            nullable: false,
+            collection: CollectionKind::Single,
+            link_target: None,
+            key_type: None,
+        })),
+        Instruction::CreateObject { table, object },
+        Instruction::Update {
+            target: Target { table, object, field, path: Path::new() },
+            value: Payload::Binary(data.into()),
+            kind: UpdateKind::Value { is_default: false },
+        },
+    ];
+    changeset.encode().into()
+}
