@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A device process; ends with this value.
 ///
 /// Every error that the SDK hands to the application fails the test, unless
-/// [`expect_sync_error`](Self::expect_sync_error) asks for it.
+/// [`expect_sync_error`](Self::expect_sync_error) or [`wait_for_event`](Self::wait_for_event) asks for it.
 pub(crate) struct Device {
     name: &'static str,
     process: Child,
@@ -189,8 +189,7 @@ impl Device {
             talk.answers.insert(id, line);
         } else {
             let kind = line["event"].as_str().unwrap_or_default();
-            let is_error = matches!(kind, "sync error" | "crash");
-            assert!(!is_error || kind == what, "{}: {line}", self.name);
+            assert!(!is_error(&line) || kind == what, "{}: {line}", self.name);
             talk.events.push_back(line);
         }
     }
@@ -221,11 +220,15 @@ impl Drop for Device {
         } else {
             let talk = self.talk.borrow_mut();
             while let Ok(line) = talk.lines.recv_timeout(Duration::from_secs(1)) {
-                let kind = line["event"].as_str().unwrap_or_default();
-                assert!(!matches!(kind, "sync error" | "crash"), "{}: {line}", self.name);
+                assert!(!is_error(&line), "{}: {line}", self.name);
             }
         }
     }
+}
+
+/// Whether this is an event that no application wants to see.
+fn is_error(line: &Value) -> bool {
+    matches!(line["event"].as_str(), Some("sync error" | "crash"))
 }
 
 /// Brings devices to the same state: everybody's writes to the server, then the server's history to everybody.

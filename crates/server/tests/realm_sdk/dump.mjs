@@ -57,7 +57,7 @@ function fieldOf(object, { name, columnKey, type, collection }, classes) {
     case "set": {
       const field = object[name];
       const at = (_, i) => one(() => field.results.getAny(i), () => field[i]);
-      return { type: collection, items: Array.from({ length: field.length ?? field.size }, at) };
+      return { type: collection, items: Array.from({ length: field.length }, at) };
     }
     case "dictionary": {
       const field = object[name];

@@ -17,5 +17,6 @@ mod dump;
 mod live;
 mod partitions;
 mod peer;
+mod reset;
 mod server;
 mod types;

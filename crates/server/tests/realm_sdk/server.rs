@@ -65,6 +65,17 @@ impl Server {
         assert!(status.success(), "the server ended with {status} when asked to end");
     }
 
+    /// Keeps a copy of the data, which [`restore`](Self::restore) can go back to. Only while the server does not run.
+    pub(crate) fn back_up(&self) {
+        self.copy_files("data", "backup");
+    }
+
+    /// Replaces the data by the copy. Only while the server does not run.
+    pub(crate) fn restore(&self) {
+        fs::remove_dir_all(self.directory.path().join("data")).unwrap();
+        self.copy_files("backup", "data");
+    }
+
     /// A new device: a process that runs the SDK, logged in as a new anonymous user.
     pub(crate) fn device(&self, name: &'static str) -> Device {
         let device = self.stranger(name);
@@ -104,6 +115,16 @@ impl Server {
         let output = process.stdout.take().expect("stdout is piped");
         self.process = Some(process);
         self.base_url = listening_on(output, log);
+    }
+
+    fn copy_files(&self, from: &str, to: &str) {
+        assert!(self.process.is_none(), "the server still runs");
+        let [from, to] = [from, to].map(|name| self.directory.path().join(name));
+        fs::create_dir(&to).unwrap();
+        for file in fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
     }
 
     fn program(&self, command: &str) -> Command {
