@@ -1,14 +1,18 @@
 //! What a device may cost: wire protocol, sections 1.6, 4.4 and 6.6.
 
+use std::sync::Arc;
+
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
-use bailiwick_protocol::message::ClientMessage;
-use futures_util::{SinkExt as _, StreamExt as _};
+use bailiwick_protocol::message::{ClientMessage, ServerMessage};
+use bailiwick_protocol::version::ServerVersion;
+use bailiwick_server::serve::ServeConfig;
+use bailiwick_storage::redb::RedbOptions;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::changesets::{item, schema};
 use crate::peer::{End, entry, upload};
-use crate::service::{Service, within};
+use crate::service::Service;
 
 const HERE: &str = r#""here""#;
 
@@ -52,25 +56,15 @@ async fn a_message_that_is_too_long_is_a_client_reset() {
     assert_eq!(device.end().await, End::Closed(1009));
 }
 
-/// The device has to learn of it even while it is still sending.
+/// Without being read to its end the connection would be reset, and some devices would lose the close frame.
 #[tokio::test]
-async fn a_frame_that_is_too_long_is_answered_before_it_has_come() {
+async fn a_device_that_sends_too_much_can_finish_and_is_told() {
     let service = Service::with(|_, config| config.max_upload_len = 100_000).await;
-    for len in [102_000, 8_000_000] {
-        let device = service.connect(9).await;
-        let (mut sink, mut stream) = device.socket.split();
-        let message = Message::Binary(vec![b'x'; len].into());
-        let (_, received) = within(
-            "the server has answered",
-            futures_util::future::join(sink.send(message), stream.next()),
-        )
-        .await;
-        match received {
-            Some(Ok(Message::Close(Some(frame)))) => {
-                assert_eq!(u16::from(frame.code), 1009, "{len} bytes");
-            }
-            other => panic!("{len} bytes: {other:?}"),
-        }
+    for len in [102_000, 20_000_000] {
+        let mut device = service.connect(9).await;
+        device.send_raw(Message::Binary(vec![b'x'; len].into())).await;
+        assert_eq!(device.end().await, End::Closed(1009), "{len} bytes");
+        assert_eq!(device.end().await, End::Lost);
     }
 }
 
@@ -81,7 +75,6 @@ async fn a_realm_that_is_overrun_sends_the_device_away() {
     device.open(1, HERE).await;
     let version = device.write(1, &[schema()]).await;
     device.acknowledged(1, version).await;
-    let mut bound = false;
     // All in one go: more than is integrated meanwhile, on any machine.
     let mut frames = Vec::new();
     for version in 2..2000 {
@@ -92,19 +85,84 @@ async fn a_realm_that_is_overrun_sends_the_device_away() {
     for frame in frames {
         device.send(frame).await;
     }
-    while !bound {
-        use bailiwick_protocol::message::ServerMessage;
+    loop {
         match device.next().await {
-            ServerMessage::Download(download) => {
-                // Perhaps this machine is that fast.
-                bound = download.header.upload_cursor.client_version.0 == 1999;
+            // Perhaps this machine is that fast.
+            ServerMessage::Download(download)
+                if download.header.upload_cursor.client_version.0 == 1999 =>
+            {
+                break;
             }
+            ServerMessage::Download(_) => (),
             ServerMessage::JsonError(error) => {
                 assert_eq!((error.session().0, error.code()), (0, ErrorCode::ConnectionClosed));
                 assert_eq!(error.body().action, Action::Transient);
-                bound = true;
+                break;
             }
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Pull, not push: what a device does not fetch stays on the disk.
+///
+/// Runs in a process of its own, whose memory nothing else takes.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn devices_that_do_not_read_take_no_memory() {
+    const NAME: &str = "limits::devices_that_do_not_read_take_no_memory";
+    if std::env::var_os("BAILIWICK_TEST_IN_OWN_PROCESS").is_none() {
+        let child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env("BAILIWICK_TEST_IN_OWN_PROCESS", "1")
+            .output();
+        let output = child.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = RedbOptions::default().cache_len(4 << 20).in_dir(dir.path()).unwrap();
+    let change = |_: &mut _, config: &mut ServeConfig| {
+        config.realms.download_soft_limit = 200_000;
+    };
+    let service = Service::on(Arc::new(store), change).await;
+    let mut writer = service.connect(9).await;
+    writer.open(1, HERE).await;
+    let version = writer.write(1, &[schema()]).await;
+    writer.acknowledged(1, version).await;
+    let mut readers = Vec::new();
+    for _ in 0..6 {
+        let mut reader = service.connect(9).await;
+        reader.open(1, HERE).await;
+        readers.push(reader);
+    }
+    let before = resident_len();
+    for id in 0..60 {
+        let version = writer.write(1, &[item(id, &noise(id, 250_000))]).await;
+        writer.acknowledged(1, version).await;
+    }
+    let grown = resident_len().saturating_sub(before);
+    assert!(grown < 50 << 20, "6 devices have not read 15 MB, and the server has {grown} more");
+    let mut reader = readers.pop().unwrap();
+    reader.downloaded(1, 61).await;
+    assert_eq!(reader.file(1).entries.len(), 61);
+    assert_eq!(reader.file(1).download.server_version, ServerVersion(61));
+}
+
+/// Text of `len` bytes that can hardly be compressed.
+fn noise(seed: u64, len: usize) -> String {
+    let mut state = seed;
+    let char = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + u8::try_from((state >> 33) % 94).unwrap())
+    };
+    std::iter::repeat_with(char).take(len).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn resident_len() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

@@ -128,8 +128,7 @@ impl RealClient {
 
     /// Takes the payload of a binary message.
     pub(crate) fn received(&mut self, payload: &Bytes) -> ServerMessage {
-        let shown = payload.escape_ascii().to_string();
-        let shown = &shown[..shown.len().min(300)];
+        let shown = &payload[..payload.len().min(300)].escape_ascii().to_string();
         assert!(!self.has_ended, "a message after the connection's error: {shown}");
         let message = ServerMessage::parse(self.version, payload)
             .unwrap_or_else(|error| panic!("a device cannot read {shown}: {error}"));

@@ -12,7 +12,7 @@ use bailiwick_protocol::protocol_version::ProtocolVersion;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -47,20 +47,37 @@ where
         user_id = peer.access.user_id,
         "a device has connected"
     );
-    let (sink, stream) = socket.split();
+    let (sink, mut stream) = socket.split();
     let (writer, queue) = mpsc::channel(1);
     let (left, has_left) = mpsc::channel(1);
     let writing = tokio::spawn(writer::run(sink, queue, left));
     let mut driver = Driver::new(sync, peer, writer, has_left);
-    driver.drive(stream).await;
+    driver.drive(&mut stream).await;
     driver.release_all().await;
     let closing_timeout = driver.sync.config.closing_timeout;
-    drop(driver.writer);
+    let was_refused = driver.was_refused;
+    drop(driver);
     // What is still being written is written, unless the device does not read it.
     let abort = writing.abort_handle();
-    if tokio::time::timeout(closing_timeout, writing).await.is_err() {
-        abort.abort();
+    let Ok(written) = tokio::time::timeout(closing_timeout, writing).await else {
+        return abort.abort();
+    };
+    if let Ok(Some(sink)) = written
+        && was_refused
+        && let Ok(socket) = stream.reunite(sink)
+    {
+        // A connection that is closed with bytes unread is reset, and the device may lose the close frame.
+        let mut io = socket.into_inner();
+        let _ = tokio::time::timeout(closing_timeout, read_away(&mut io)).await;
     }
+}
+
+/// Says that nothing more will come, and reads until the other side says so too.
+async fn read_away(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
+    io.shutdown().await?;
+    let mut unwanted = vec![0; 4096]; // Not an array: every connection would have room for it.
+    while io.read(&mut unwanted).await? > 0 {}
+    Ok(())
 }
 
 struct Driver {
@@ -71,11 +88,16 @@ struct Driver {
     /// Answers and news that are to come.
     answers: FuturesUnordered<BoxFuture<'static, Event>>,
     waiting: VecDeque<Outgoing>,
-    writer: mpsc::Sender<Outgoing>,
+    writer: Writer,
     has_left: mpsc::Receiver<()>,
     /// When the connection is closed from this side, once the last message was sent.
     close_at: Option<Instant>,
+    /// A close frame was the last message: the device may still be sending what is not wanted.
+    was_refused: bool,
 }
+
+/// Boxed, since a channel makes room for 32 of them on behalf of every idle device.
+type Writer = mpsc::Sender<Box<Outgoing>>;
 
 /// A session that has a realm.
 struct Bound {
@@ -102,12 +124,7 @@ enum Event {
 }
 
 impl Driver {
-    fn new(
-        sync: Arc<Sync>,
-        peer: Peer,
-        writer: mpsc::Sender<Outgoing>,
-        has_left: mpsc::Receiver<()>,
-    ) -> Self {
+    fn new(sync: Arc<Sync>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
         let config = Arc::clone(&sync.sessions);
         let machine = Connection::new(config, peer.version, peer.access.user_id.clone());
         Self {
@@ -120,6 +137,7 @@ impl Driver {
             writer,
             has_left,
             close_at: None,
+            was_refused: false,
         }
     }
 
@@ -139,7 +157,7 @@ impl Driver {
                 permit = self.writer.reserve(), if !self.waiting.is_empty() => match permit {
                     Ok(permit) => {
                         if let Some(outgoing) = self.waiting.pop_front() {
-                            permit.send(outgoing);
+                            permit.send(Box::new(outgoing));
                         }
                         continue;
                     }
@@ -331,6 +349,7 @@ impl Driver {
             }
             Output::Close(code) => {
                 self.waiting.push_back(Outgoing::Close(code));
+                self.was_refused = true;
                 // Native devices send no close frame back.
                 self.close_at = Some(Instant::now() + CLOSE_FRAME_TIMEOUT);
             }
@@ -367,7 +386,7 @@ impl Driver {
 
     async fn write_what_waits(&mut self) {
         while let Some(outgoing) = self.waiting.pop_front() {
-            if self.writer.send(outgoing).await.is_err() {
+            if self.writer.send(Box::new(outgoing)).await.is_err() {
                 return;
             }
         }
