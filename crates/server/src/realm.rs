@@ -32,6 +32,9 @@ pub enum RealmError {
     /// The realm's own records contradict each other; it takes no part until an operator has looked.
     #[error("the realm is damaged: {0}")]
     Damaged(std::sync::Arc<str>),
+    /// More wait already than should.
+    #[error("too many devices are waiting for the realm")]
+    Overloaded,
     /// The server is going down.
     #[error("the server is shutting down")]
     ShuttingDown,

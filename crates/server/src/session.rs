@@ -39,6 +39,9 @@ pub struct SessionConfig {
     pub max_sessions: usize,
 }
 
+/// Characters of what a device reports that go to the log.
+const MAX_REPORT_LEN: usize = 1000;
+
 /// One session, even if the device uses its number again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {
@@ -386,7 +389,7 @@ impl Connection {
             user_id = self.user_id,
             session = error.session.0,
             code = %error.code,
-            message = error.message(),
+            message = error.message().chars().take(MAX_REPORT_LEN).collect::<String>(),
             "a device reports an error",
         );
     }

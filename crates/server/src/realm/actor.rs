@@ -175,6 +175,9 @@ struct File {
     holder: Option<(ConnectionId, watch::Sender<Signal>)>,
 }
 
+/// Client files that are asked for while one commit runs; whoever comes then has to come back.
+const MAX_ALLOCATIONS: usize = 4096;
+
 impl Actor {
     pub(super) fn new(
         key: RealmKey,
@@ -256,6 +259,9 @@ impl Actor {
         user_id: String,
         answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
     ) {
+        if self.allocations.len() >= MAX_ALLOCATIONS {
+            return drop(answer.send(Err(RealmError::Overloaded)));
+        }
         match self.load().await {
             Ok(_) => self.allocations.push(Allocation { user_id, answer }),
             Err(error) => drop(answer.send(Err(error))),

@@ -3,6 +3,7 @@
 //! While one batch is being made durable, the next one gathers: throughput grows with load, and latency
 //! stays near one flush.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, StorageError, Store};
@@ -76,7 +77,7 @@ fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>) {
             batch.push((job.realm, job.commit));
             waiting.push(job.done);
         }
-        match store.commit(&batch) {
+        match commit(store, &batch) {
             Ok(results) => {
                 for (done, result) in waiting.into_iter().zip(results) {
                     // Nobody waits any more if the actor was dropped at shutdown.
@@ -92,4 +93,14 @@ fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>) {
             }
         }
     }
+}
+
+/// A panic of the store is a failure of it: without this thread nothing could be committed any more, and nobody
+/// would know why.
+fn commit(
+    store: &dyn Store,
+    batch: &[(RealmKey, Commit)],
+) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
+    catch_unwind(AssertUnwindSafe(|| store.commit(batch)))
+        .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")))
 }

@@ -293,6 +293,49 @@ async fn an_upload_that_panics_is_refused_alone() {
 }
 
 #[tokio::test]
+async fn a_store_that_panics_has_failed_and_is_asked_again() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    store.panic_at_commit();
+    device.upload(&[schema()]).await;
+    let end = within("the session ends", device.end()).await;
+    assert!(matches!(end, SessionEnd::Failed(RealmError::Storage(_))), "{end:?}");
+    device.identify(2).await.unwrap();
+    device.version = 0;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+}
+
+#[tokio::test]
+async fn more_client_files_than_can_wait_are_refused_for_now() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let realm = realms.open(&key("realm"));
+    device::allocate(&realm).await.unwrap();
+    store.hold();
+    let asking: Vec<_> = (0..5000)
+        .map(|_| {
+            let realm = realm.clone();
+            tokio::spawn(async move { device::allocate(&realm).await })
+        })
+        .collect();
+    until("the first commit has come", || store.is_holding()).await;
+    until("some are refused", || asking.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    store.let_go();
+    let mut given = std::collections::BTreeSet::new();
+    let mut refused = 0;
+    for asked in asking {
+        match asked.await.unwrap() {
+            Ok((ident, _)) => assert!(given.insert(ident), "{ident} was given twice"),
+            Err(RealmError::Overloaded) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(given.len() >= 4096 && refused > 0, "{} given, {refused} refused", given.len());
+}
+
+#[tokio::test]
 async fn draining_waits_for_what_is_queued() {
     let store = Arc::new(TestStore::default());
     let realms = realms(Arc::clone(&store));

@@ -3,6 +3,7 @@
 //! Spec: wire protocol, section 5.3.
 
 use bailiwick_core::history::{UploadProgress, UploadedChangeset};
+use bailiwick_protocol::close_code::CloseCode;
 use bailiwick_protocol::error_code::SessionCode;
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::message::{ErrorBody, Refusal, Upload};
@@ -34,6 +35,10 @@ pub(super) enum Refused {
     Session(SessionCode, ErrorBody),
 }
 
+/// The most changesets of one UPLOAD. Devices stop at 128 KiB, which is some ten thousand; a body of nothing but
+/// empty ones would be a million in a message that inflates from a few kilobytes.
+const MAX_COUNT: usize = 65_536;
+
 /// Checks an UPLOAD of a session that was sent the history up to `sent`; `None` if it says nothing new.
 pub(super) fn accept(
     upload: &Upload,
@@ -52,6 +57,10 @@ pub(super) fn accept(
     for entry in Upload::entries(plain) {
         let entry =
             entry.map_err(|error| Refused::Message(error.refusal(), format!("UPLOAD: {error}")))?;
+        if changesets.len() == MAX_COUNT {
+            let reason = format!("UPLOAD: more than {MAX_COUNT} changesets");
+            return Err(Refused::Message(Refusal::Close(CloseCode::MessageTooBig), reason));
+        }
         if entry.origin_file_ident != FileIdent::SELF {
             let (code, body) = verdict::origin(entry.origin_file_ident);
             return Err(Refused::Session(code, body));

@@ -76,6 +76,7 @@ pub(super) fn subserver() -> SessionVerdict {
 pub(super) fn realm(error: &RealmError) -> SessionVerdict {
     let message = match error {
         RealmError::ShuttingDown => "the server is shutting down",
+        RealmError::Overloaded => "too many devices are waiting for the partition",
         // The cause is in the operator's log; it is nothing to a device.
         RealmError::Storage(_) | RealmError::Damaged(_) => "the partition cannot be served now",
     };

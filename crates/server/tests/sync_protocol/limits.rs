@@ -56,6 +56,17 @@ async fn a_message_that_is_too_long_is_a_client_reset() {
     assert_eq!(device.end().await, End::Closed(1009));
 }
 
+#[tokio::test]
+async fn an_upload_of_a_million_changesets_is_a_client_reset() {
+    let service = Service::start().await;
+    let mut device = service.connect(9).await;
+    device.open(1, HERE).await;
+    let empty = |version| entry(version, 0, bytes::Bytes::new());
+    let entries: Vec<_> = (2..70_000).map(empty).collect();
+    device.send(ClientMessage::Upload(upload(1, (70_000, 0), 0, &entries))).await;
+    assert_eq!(device.end().await, End::Closed(1009));
+}
+
 /// Without being read to its end the connection would be reset, and some devices would lose the close frame.
 #[tokio::test]
 async fn a_device_that_sends_too_much_can_finish_and_is_told() {

@@ -27,6 +27,8 @@ struct Gate {
     is_closed: bool,
     /// A commit waits.
     is_holding: bool,
+    /// The next commit panics.
+    panics: bool,
     /// How many commits each batch had.
     batches: Vec<usize>,
 }
@@ -35,6 +37,11 @@ impl TestStore {
     /// Lets the next commit wait.
     pub(super) fn hold(&self) {
         self.gate().is_closed = true;
+    }
+
+    /// Lets the next commit panic.
+    pub(super) fn panic_at_commit(&self) {
+        self.gate().panics = true;
     }
 
     pub(super) fn let_go(&self) {
@@ -135,7 +142,9 @@ impl Store for TestStore {
         }
         gate.is_holding = false;
         gate.batches.push(commits.len());
+        let panics = std::mem::take(&mut gate.panics);
         drop(gate);
+        assert!(!panics, "a test has arranged this");
         self.inner.commit(commits)
     }
 }
