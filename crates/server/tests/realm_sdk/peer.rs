@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream as HttpStream;
 use std::time::{Duration, SystemTime};
 
+use bailiwick_protocol::changeset::json::ChangesetJson;
 use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Path, Target};
 use bailiwick_protocol::handshake::{SyncMode, offer};
 use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
@@ -15,7 +16,7 @@ use bailiwick_protocol::version::{
     ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
 use tokio_tungstenite::WebSocketStream;
@@ -61,6 +62,13 @@ impl Peer {
         });
         peer.identify(file_ident, file_ident_salt);
         peer
+    }
+
+    /// Uploads a changeset of these instructions, in their JSON form, and waits until the server has acknowledged it.
+    pub(crate) fn write(&mut self, instructions: Value) {
+        let changeset: ChangesetJson =
+            serde_json::from_value(json!({"strings": [], "instructions": instructions})).unwrap();
+        self.upload(&Changeset::try_from(&changeset).unwrap());
     }
 
     /// Adds to an integer field of an object, and waits until the server has acknowledged it.

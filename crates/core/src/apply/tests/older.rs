@@ -3,10 +3,12 @@
 use bailiwick_protocol::changeset::{Changeset, CollectionKind, Instruction, Payload};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::OriginTimestamp;
+use proptest::prelude::*;
 
 use super::author::Author;
 use super::{apply, base};
 use crate::apply::for_older_devices;
+use crate::apply::older::ZERO;
 use crate::merge::{Concurrent, merge};
 use crate::state::State;
 
@@ -27,8 +29,7 @@ fn filled() -> State {
     let mut author = Author::default().update("Task", "part", Payload::ObjectValue);
     for (path, class, spec, value) in ENTRIES {
         let field = path.rsplit('.').next().expect("a path names a field");
-        let value =
-            if spec == "{decimal}" { Payload::Decimal(crate::apply::older::ZERO) } else { value };
+        let value = if spec == "{decimal}" { Payload::Decimal(ZERO) } else { value };
         author = author.column(class, field, spec).update("Task", &format!("{path}.k"), value);
     }
     apply(&mut state, &author);
@@ -86,7 +87,7 @@ fn both_forms_merge_alike() {
     for (path, .., value) in ENTRIES {
         let entry = format!("{path}.k");
         let value = match value {
-            Payload::Null if path == "decimals" => Payload::Decimal(crate::apply::older::ZERO),
+            Payload::Null if path == "decimals" => Payload::Decimal(ZERO),
             value => value,
         };
         let set = || an().update("Task", &entry, value.clone());
@@ -110,6 +111,38 @@ fn both_forms_merge_alike() {
                 let on_device = merged(&edit, at, older(&filled(), removal.changeset()));
                 assert_eq!(on_device, on_server, "{path}: {edit:?} at {at}");
             }
+        }
+    }
+}
+
+/// Changes of dictionaries as devices make them: which entry, what, under which key.
+fn author() -> impl Strategy<Value = Author> {
+    let step = (0..ENTRIES.len(), 0..6_u8, prop::sample::select(vec!["k", "l"]));
+    prop::collection::vec(step, 1..6).prop_map(|steps| {
+        steps.into_iter().fold(Author::default(), |author, (entry, change, key)| {
+            let (path, .., value) = ENTRIES[entry].clone();
+            let value = if path == "decimals" { Payload::Decimal(ZERO) } else { value };
+            let entry = format!("{path}.{key}");
+            match change {
+                0 | 1 => author.update("Task", &entry, Payload::Erased),
+                2 => author.clear("Task", path, CollectionKind::Dictionary),
+                3 if path == "objects" => author
+                    .update("Task", &entry, Payload::ObjectValue)
+                    .update("Task", &format!("{entry}.n"), Payload::Int(7)),
+                _ => author.update("Task", &entry, value),
+            }
+        })
+    })
+}
+
+proptest! {
+    /// Whatever two devices do to dictionaries at the same time.
+    #[test]
+    fn both_forms_of_many_changes_merge_alike(ours in author(), theirs in author(), at in 199..202_u64) {
+        let theirs = theirs.changeset().clone();
+        if let Some(sent) = for_older_devices(filled().schema(), &theirs.encode()) {
+            let sent = Changeset::decode(&sent).unwrap();
+            prop_assert_eq!(merged(&ours, at, sent), merged(&ours, at, theirs));
         }
     }
 }
