@@ -1,0 +1,537 @@
+//! What an app writes, as an SDK records it.
+//!
+//! Left out is what two official devices themselves do not agree on (spec: merge, section 9), and what no SDK
+//! writes:
+//!
+//! - `EraseColumn` and `EraseTable`;
+//! - `ArrayMove` in lists whose elements have something inside: lists of embedded objects, and lists of mixed
+//!   values but one that never holds collections;
+//! - `Clear` of a collection that is an element of a list;
+//! - a dictionary entry with an embedded object is only made by the device whose name its key has, and only
+//!   where there is none; anyone changes what is inside and erases it;
+//! - a mixed value changes between list, dictionary and others only with clocks that do not go back, and an
+//!   empty collection is cleared at once, as SDKs do;
+//! - numbers of different types in one set of mixed values;
+//! - `AddInteger` on elements of collections.
+
+use bailiwick_core::schema::{Column, Slot, ValueType};
+use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State, Value};
+use bailiwick_protocol::changeset::{
+    Changeset, CollectionKind, Instruction, Link, ObjectKey, PathElement, Payload, Target,
+    UpdateKind,
+};
+
+use super::Clocks;
+use super::schema::{ALWAYS_LIST, ASYMMETRIC, AppVersion, FLAT_LIST, declarations};
+
+/// What an app is told to do; it does the nearest thing that is possible.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Action {
+    pub(super) what: u8,
+    pub(super) object: u8,
+    /// All other choices follow from it.
+    pub(super) seed: u16,
+}
+
+/// A write transaction.
+pub(super) struct Writer {
+    /// The objects, with what is written so far.
+    pub(super) state: State,
+    pub(super) changeset: Changeset,
+    /// A name for the device.
+    author: usize,
+    clocks: Clocks,
+}
+
+/// A place in an object, by names.
+#[derive(Clone)]
+struct Place {
+    class: String,
+    key: PrimaryKey,
+    field: String,
+    path: Vec<Hop>,
+}
+
+#[derive(Clone)]
+enum Hop {
+    Index(usize),
+    Key(String),
+}
+
+/// A link that has to go before its object does.
+enum Holder {
+    Value,
+    Element { len: usize },
+    Member,
+}
+
+impl Writer {
+    pub(super) fn new(state: State, author: usize, clocks: Clocks) -> Self {
+        Self { state, changeset: Changeset::default(), author, clocks }
+    }
+
+    /// Declares what this version of the app has.
+    pub(super) fn declare(&mut self, version: AppVersion) {
+        for instruction in declarations(&self.state, version, &mut self.changeset) {
+            self.write(instruction);
+        }
+    }
+
+    pub(super) fn act(&mut self, Action { what, object, seed }: Action) {
+        let mut dice = Dice(seed.into());
+        let (class, key) = match object % 8 {
+            number @ 0..=4 => ("A", PrimaryKey::Int(i64::from(number / 2))),
+            5 => ("B", PrimaryKey::String("".into())),
+            6 => ("B", PrimaryKey::Null),
+            _ if self.state.schema().class("C").is_some() => ("C", PrimaryKey::String("c".into())),
+            _ => ("B", PrimaryKey::String("b".into())),
+        };
+        match (self.object(class, &key), what % 24) {
+            (_, 0) => self.declare(AppVersion::Second),
+            (_, 1) => self.log(seed),
+            (None, _) => self.create(class, &key, &mut dice),
+            (Some(_), 2) => self.erase(class, &key),
+            (Some(object), _) => self.change_field(class, &key, &object, &mut dice),
+        }
+    }
+
+    /// Takes an instruction into the transaction.
+    pub(super) fn write(&mut self, instruction: Instruction) {
+        let strings = self.changeset.strings.clone();
+        let alone = Changeset { strings, instructions: vec![instruction.clone()] };
+        // A device applies everything as it writes it.
+        let _ = self.state.apply(&alone).unwrap_or_else(|error| panic!("{error}"));
+        self.changeset.instructions.push(instruction);
+    }
+
+    fn log(&mut self, seed: u16) {
+        let key = PrimaryKey::Int(i64::from(seed) * 10 + self.author as i64);
+        let (table, object) = self.name_object(ASYMMETRIC, &key);
+        self.write(Instruction::CreateObject { table, object });
+        self.update(&Place::of(ASYMMETRIC, &key, "t"), Payload::String("logged".into()));
+    }
+
+    fn create(&mut self, class: &str, key: &PrimaryKey, dice: &mut Dice) {
+        let (table, object) = self.name_object(class, key);
+        self.write(Instruction::CreateObject { table, object });
+        if class != "C" {
+            let target = self.target(&Place::of(class, key, "i"));
+            let (value, kind) = (dice.int(), UpdateKind::Value { is_default: dice.is(2) });
+            self.write(Instruction::Update { target, value, kind });
+        }
+    }
+
+    /// Takes away all links to an object, then the object.
+    fn erase(&mut self, class: &str, key: &PrimaryKey) {
+        let target = bailiwick_core::state::Link {
+            class: self.state.schema().class(class).expect("it has objects").id(),
+            key: key.clone(),
+        };
+        let mut holders = Vec::new();
+        for other in self.state.schema().classes() {
+            for (other_key, object) in self.state.objects(other.id()).unwrap() {
+                if (other.name(), &other_key) == (class, key) {
+                    continue;
+                }
+                for (name, column) in other.columns() {
+                    let Some(value) = object.get(column.id) else { continue };
+                    let place = Place::of(other.name(), &other_key, name);
+                    self.find_links(value, column.value_type, &place, &target, &mut holders);
+                }
+            }
+        }
+        for (place, holder) in holders {
+            let target_place = self.target(&place);
+            match holder {
+                Holder::Value => self.update(&place, Payload::Null),
+                Holder::Element { len } => {
+                    let prior_size = size(len);
+                    self.write(Instruction::ArrayErase { target: target_place, prior_size });
+                }
+                Holder::Member => {
+                    let (table, object) = self.name_object(class, key);
+                    let value = Payload::Link(Link { table, object });
+                    self.write(Instruction::SetErase { target: target_place, value });
+                }
+            }
+        }
+        let (table, object) = self.name_object(class, key);
+        self.write(Instruction::EraseObject { table, object });
+    }
+
+    fn find_links(
+        &self,
+        value: &Value,
+        value_type: ValueType,
+        place: &Place,
+        target: &bailiwick_core::state::Link,
+        found: &mut Vec<(Place, Holder)>,
+    ) {
+        let is_it = |value: &Value| matches!(value, Value::Link(link) if **link == *target);
+        match value {
+            Value::Link(_) if is_it(value) => found.push((place.clone(), Holder::Value)),
+            Value::List(list) => {
+                let mut len = list.len();
+                // From the end, so that what is erased moves nothing that comes later.
+                for (index, element) in list.iter().enumerate().collect::<Vec<_>>().into_iter().rev() {
+                    if is_it(element) {
+                        found.push((place.at(Hop::Index(index)), Holder::Element { len }));
+                        len -= 1;
+                    } else {
+                        let at = place.at(Hop::Index(index));
+                        self.find_links(element, value_type, &at, target, found);
+                    }
+                }
+            }
+            Value::Set(set) if set.iter().any(is_it) => found.push((place.clone(), Holder::Member)),
+            Value::Dictionary(dictionary) => {
+                for (key, entry) in dictionary.iter() {
+                    self.find_links(entry, value_type, &place.key(key), target, found);
+                }
+            }
+            Value::Object(object) => {
+                for (name, column) in self.embedded_columns(value_type) {
+                    if let Some(value) = object.get(column.id) {
+                        self.find_links(value, column.value_type, &place.key(&name), target, found);
+                    }
+                }
+            }
+            _ => (),
+        }
+    }
+
+    fn change_field(&mut self, class: &str, key: &PrimaryKey, object: &Object, dice: &mut Dice) {
+        let class = self.state.schema().class(class).expect("it has objects");
+        let columns = class.columns().filter(|(name, _)| !class.is_primary_key(name));
+        let columns: Vec<_> = columns.map(|(name, column)| (name.to_owned(), *column)).collect();
+        let (name, column) = dice.pick(&columns).clone();
+        let place = Place::of(class.name(), key, &name);
+        self.change_column(&place, &column, object.get(column.id), dice);
+    }
+
+    fn change_column(&mut self, place: &Place, column: &Column, value: Option<&Value>, dice: &mut Dice) {
+        let value = value.cloned().unwrap_or_else(|| column.default_value());
+        let Column { value_type, nullable, collection, .. } = *column;
+        let slot = Slot { value_type, nullable, collection };
+        match (&value, collection) {
+            (Value::List(list), CollectionKind::List) => self.change_list(place, slot, list, dice),
+            (Value::Set(set), _) => self.change_set(place, slot, set, dice),
+            (Value::Dictionary(entries), CollectionKind::Dictionary) => {
+                self.change_dictionary(place, slot, entries, dice);
+            }
+            _ => self.change_value(place, slot, &value, dice),
+        }
+    }
+
+    /// Changes a field or a dictionary entry that is there.
+    fn change_value(&mut self, place: &Place, slot: Slot, value: &Value, dice: &mut Dice) {
+        let is_entry = slot.collection == CollectionKind::Dictionary;
+        match (value, slot.value_type) {
+            (Value::Object(object), ValueType::Embedded(_)) => match dice.roll(6) {
+                0 if !is_entry => self.update(place, Payload::Null),
+                1 if !is_entry => {
+                    self.update(place, Payload::Null);
+                    self.update(place, Payload::ObjectValue);
+                }
+                _ => self.change_embedded(place, slot, object, dice),
+            },
+            (Value::Null, ValueType::Embedded(_)) if is_entry => (),
+            (Value::Null, ValueType::Embedded(_)) => self.update(place, Payload::ObjectValue),
+            (Value::List(list), _) if dice.roll(5) > 0 => self.change_list(place, slot, list, dice),
+            (Value::Dictionary(entries), _) if dice.roll(5) > 0 => {
+                self.change_dictionary(place, slot, entries, dice);
+            }
+            (Value::List(_), _) if place.field == ALWAYS_LIST => (),
+            (Value::Null, _) if place.field == ALWAYS_LIST => self.update(place, Payload::List),
+            (Value::List(_) | Value::Dictionary(_), _) if self.clocks == Clocks::Jumping => (),
+            (_, ValueType::Mixed) if self.clocks == Clocks::Steady && dice.is(2) => {
+                let (payload, collection) = match dice.roll(2) {
+                    0 => (Payload::List, CollectionKind::List),
+                    _ => (Payload::Dictionary, CollectionKind::Dictionary),
+                };
+                self.update(place, payload);
+                let target = self.target(place);
+                self.write(Instruction::Clear { target, collection });
+            }
+            (Value::Int(_), _) if !is_entry && dice.is(2) => {
+                let (target, value) = (self.target(place), dice.roll(5) as i64 - 2);
+                self.write(Instruction::AddInteger { target, value });
+            }
+            _ => {
+                if let Some(payload) = self.scalar(slot, place, dice) {
+                    self.update(place, payload);
+                }
+            }
+        }
+    }
+
+    fn change_embedded(&mut self, place: &Place, slot: Slot, object: &Object, dice: &mut Dice) {
+        let columns = self.embedded_columns(slot.value_type);
+        let (name, column) = dice.pick(&columns).clone();
+        self.change_column(&place.key(&name), &column, object.get(column.id), dice);
+    }
+
+    fn change_list(&mut self, place: &Place, slot: Slot, list: &Sequence<Value>, dice: &mut Dice) {
+        let len = list.len();
+        let prior_size = size(len);
+        let is_flat = match slot.value_type {
+            ValueType::Mixed => place.field == FLAT_LIST,
+            ValueType::Embedded(_) => false,
+            _ => true,
+        };
+        let is_element = matches!(place.path.last(), Some(Hop::Index(_)));
+        let index = if len > 0 { dice.roll(len) } else { 0 };
+        let at = place.at(Hop::Index(index));
+        match dice.roll(16) {
+            0 if !is_element => {
+                let target = self.target(place);
+                self.write(Instruction::Clear { target, collection: CollectionKind::List });
+            }
+            1..=3 if len > 1 && is_flat => {
+                let to = (index + 1 + dice.roll(len - 1)) % len;
+                let target = self.target(&at);
+                self.write(Instruction::ArrayMove { target, to: size(to), prior_size });
+            }
+            4..=5 if len > 0 => {
+                let target = self.target(&at);
+                self.write(Instruction::ArrayErase { target, prior_size });
+            }
+            6..=10 if len > 0 => self.change_element(&at, slot, list, index, dice),
+            _ => {
+                let value = match slot.value_type {
+                    ValueType::Embedded(_) => Some(Payload::ObjectValue),
+                    ValueType::Mixed if !is_flat && place.path.len() < 3 && dice.is(2) => {
+                        Some(if dice.is(2) { Payload::List } else { Payload::Dictionary })
+                    }
+                    _ => self.scalar(slot, place, dice),
+                };
+                let Some(value) = value else { return };
+                let target = self.target(&place.at(Hop::Index(dice.roll(len + 1))));
+                self.write(Instruction::ArrayInsert { target, value, prior_size });
+            }
+        }
+    }
+
+    fn change_element(
+        &mut self,
+        at: &Place,
+        slot: Slot,
+        list: &Sequence<Value>,
+        index: usize,
+        dice: &mut Dice,
+    ) {
+        match list.get(index) {
+            Some(Value::Object(object)) => self.change_embedded(at, slot, object, dice),
+            Some(Value::List(inner)) if dice.roll(6) > 0 => self.change_list(at, slot, inner, dice),
+            Some(Value::Dictionary(inner)) if dice.roll(6) > 0 => {
+                self.change_dictionary(at, slot, inner, dice);
+            }
+            _ => {
+                let Some(value) = self.scalar(slot, at, dice) else { return };
+                let kind = UpdateKind::Element { prior_size: size(list.len()) };
+                let target = self.target(at);
+                self.write(Instruction::Update { target, value, kind });
+            }
+        }
+    }
+
+    fn change_set(&mut self, place: &Place, slot: Slot, set: &Set, dice: &mut Dice) {
+        let members: Vec<_> = set.iter().cloned().collect();
+        let target = self.target(place);
+        match dice.roll(8) {
+            0 => self.write(Instruction::Clear { target, collection: CollectionKind::Set }),
+            1..=3 if !members.is_empty() => {
+                let member = dice.pick(&members);
+                let value = self.payload(member);
+                self.write(Instruction::SetErase { target, value });
+            }
+            _ => {
+                let Some(value) = self.scalar(slot, place, dice) else { return };
+                if members.iter().all(|member| self.payload(member) != value) {
+                    self.write(Instruction::SetInsert { target, value });
+                }
+            }
+        }
+    }
+
+    fn change_dictionary(&mut self, place: &Place, slot: Slot, entries: &Dictionary, dice: &mut Dice) {
+        let slot = Slot { collection: CollectionKind::Dictionary, ..slot };
+        let is_element = matches!(place.path.last(), Some(Hop::Index(_)));
+        let is_embedded = matches!(slot.value_type, ValueType::Embedded(_));
+        let key = match dice.roll(3) {
+            _ if is_embedded && dice.is(2) => format!("of {}", self.author),
+            0 => "of 0".to_owned(),
+            1 => "of 1".to_owned(),
+            _ => "k".to_owned(),
+        };
+        let at = place.key(&key);
+        match (dice.roll(12), entries.get(&key)) {
+            (0, _) if !is_element => {
+                let target = self.target(place);
+                self.write(Instruction::Clear { target, collection: CollectionKind::Dictionary });
+            }
+            (1..=2, Some(_)) => self.update(&at, Payload::Erased),
+            (_, Some(value)) => self.change_value(&at, slot, value, dice),
+            (_, None) if is_embedded => {
+                if key == format!("of {}", self.author) {
+                    self.update(&at, Payload::ObjectValue);
+                }
+            }
+            (_, None) => {
+                if let Some(value) = self.scalar(slot, place, dice) {
+                    self.update(&at, value);
+                }
+            }
+        }
+    }
+
+    /// A value that is no collection; `None` if it would be a link and there is nothing to link to.
+    fn scalar(&mut self, slot: Slot, place: &Place, dice: &mut Dice) -> Option<Payload> {
+        let is_single = slot.collection == CollectionKind::Single;
+        let link_target = |state: &State, class| Some(state.schema().class_by_id(class)?.name().to_owned());
+        match slot.value_type {
+            ValueType::Link(class) => {
+                if is_single && dice.is(4) {
+                    return Some(Payload::Null);
+                }
+                let class = link_target(&self.state, class)?;
+                self.link(&class, dice)
+            }
+            _ if slot.nullable && dice.is(4) => Some(Payload::Null),
+            ValueType::String => Some(text(dice)),
+            ValueType::Mixed if place.field == ALWAYS_LIST && place.path.is_empty() => {
+                Some(dice.int())
+            }
+            ValueType::Mixed => match dice.roll(4) {
+                0 => self.link(if dice.is(2) { "A" } else { "B" }, dice),
+                1 => Some(text(dice)),
+                2 => Some(Payload::Bool(dice.is(2))),
+                _ => Some(dice.int()),
+            },
+            _ => Some(dice.int()),
+        }
+    }
+
+    /// A link to one of the objects of a class.
+    fn link(&mut self, class: &str, dice: &mut Dice) -> Option<Payload> {
+        let objects = self.state.objects(self.state.schema().class(class)?.id()).unwrap();
+        if objects.is_empty() {
+            return None;
+        }
+        let (key, _) = dice.pick(&objects);
+        let (table, object) = self.name_object(class, key);
+        Some(Payload::Link(Link { table, object }))
+    }
+
+    fn update(&mut self, place: &Place, value: Payload) {
+        let target = self.target(place);
+        self.write(Instruction::Update {
+            target,
+            value,
+            kind: UpdateKind::Value { is_default: false },
+        });
+    }
+
+    fn object(&self, class: &str, key: &PrimaryKey) -> Option<Object> {
+        let class = self.state.schema().class(class)?.id();
+        let objects = self.state.objects(class).unwrap();
+        objects.into_iter().find(|(other, _)| other == key).map(|(_, object)| object)
+    }
+
+    fn embedded_columns(&self, value_type: ValueType) -> Vec<(String, Column)> {
+        let class = value_type.target().and_then(|class| self.state.schema().class_by_id(class));
+        let columns = class.into_iter().flat_map(|class| class.columns());
+        columns.map(|(name, column)| (name.to_owned(), *column)).collect()
+    }
+
+    fn payload(&mut self, value: &Value) -> Payload {
+        match value {
+            Value::Int(value) => Payload::Int(*value),
+            Value::Bool(value) => Payload::Bool(*value),
+            Value::String(text) => Payload::String((**text).into()),
+            Value::Link(link) => {
+                let class = self.state.schema().class_by_id(link.class).unwrap().name().to_owned();
+                let (table, object) = self.name_object(&class, &link.key);
+                Payload::Link(Link { table, object })
+            }
+            _ => Payload::Null,
+        }
+    }
+
+    fn name_object(
+        &mut self,
+        class: &str,
+        key: &PrimaryKey,
+    ) -> (bailiwick_protocol::changeset::Symbol, ObjectKey) {
+        let strings = &mut self.changeset.strings;
+        let object = match key {
+            PrimaryKey::Int(value) => ObjectKey::Int(*value),
+            PrimaryKey::String(text) => ObjectKey::String(strings.intern(text)),
+            _ => ObjectKey::Null,
+        };
+        (strings.intern(class), object)
+    }
+
+    fn target(&mut self, place: &Place) -> Target {
+        let (table, object) = self.name_object(&place.class, &place.key);
+        let strings = &mut self.changeset.strings;
+        let path = place.path.iter().map(|hop| match hop {
+            Hop::Index(index) => PathElement::Index(size(*index)),
+            Hop::Key(key) => PathElement::Key(strings.intern(key)),
+        });
+        let path = path.collect();
+        Target { table, object, field: strings.intern(&place.field), path }
+    }
+}
+
+impl Place {
+    fn of(class: &str, key: &PrimaryKey, field: &str) -> Self {
+        let (class, field) = (class.to_owned(), field.to_owned());
+        Self { class, key: key.clone(), field, path: Vec::new() }
+    }
+
+    fn at(&self, hop: Hop) -> Self {
+        let mut place = self.clone();
+        place.path.push(hop);
+        place
+    }
+
+    fn key(&self, key: &str) -> Self {
+        self.at(Hop::Key(key.to_owned()))
+    }
+}
+
+/// Choices that follow from a seed.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below `sides`.
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed >> 33) % sides as u64).expect("it is below a usize")
+    }
+
+    /// True once in `sides`.
+    fn is(&mut self, sides: usize) -> bool {
+        self.roll(sides) == 0
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.roll(from.len())]
+    }
+
+    fn int(&mut self) -> Payload {
+        Payload::Int(self.roll(6) as i64)
+    }
+}
+
+fn text(dice: &mut Dice) -> Payload {
+    Payload::String(["", "a", "b", "long enough"][dice.roll(4)].into())
+}
+
+fn size(len: usize) -> u32 {
+    u32::try_from(len).expect("lists are short")
+}

@@ -1,0 +1,365 @@
+//! The server, the devices and what is on its way between them, moved on by one event at a time.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use bailiwick_core::state::State;
+use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{DownloadCursor, OriginTimestamp};
+use proptest::prelude::*;
+
+use super::Clocks;
+use super::device::Device;
+use super::hostile::{self, Poison};
+use super::message::{DownloadMessage, UploadMessage};
+use super::schema::AppVersion;
+use super::server::{Connection, Server};
+use super::transaction::{Action, Writer};
+
+/// What happens next; devices go by number.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// The app writes a transaction; without actions the file has a version of which nobody hears.
+    Write { device: usize, time: u8, actions: Vec<Action> },
+    /// The device connects, or connects again.
+    Connect { device: usize },
+    /// The connection breaks, which the server does not notice.
+    Lose { device: usize },
+    /// The device sends its next changesets, or tells how far it is.
+    Upload { device: usize, count: usize },
+    /// The server receives the next message of the device.
+    Deliver { device: usize },
+    /// The server integrates what is queued.
+    Integrate,
+    /// The server stops in the middle of that.
+    CrashInIntegration,
+    /// The server sends what is new.
+    Download { device: usize, soft_limit: usize },
+    /// The device integrates the next message; if `until` says so only its beginning, and then it stops.
+    Receive { device: usize, until: Option<usize> },
+    /// All of it: the device sends everything and receives everything.
+    Synchronise { device: usize },
+    /// The server starts again.
+    Restart,
+    /// The server writes something itself.
+    ServerWrite { time: u8, actions: Vec<Action> },
+    /// A hostile device uploads something.
+    Attack { poison: Poison, actions: Vec<Action> },
+}
+
+/// Everything, and what has happened.
+pub(super) struct World {
+    server: Server,
+    devices: Vec<Device>,
+    wires: Vec<Wire>,
+    attacker: Option<(FileIdent, Salt)>,
+    attacks: u64,
+    connections: u64,
+    clocks: Clocks,
+    now: u64,
+    trace: String,
+}
+
+/// One device's connection, if it believes that it has one, and what is on its way.
+#[derive(Default)]
+struct Wire {
+    connection: Option<Connection>,
+    to_server: VecDeque<(Connection, UploadMessage)>,
+    to_device: VecDeque<DownloadMessage>,
+}
+
+impl World {
+    pub(super) fn new(devices: usize, clocks: Clocks) -> Self {
+        Self {
+            server: Server::default(),
+            devices: (0..devices).map(|_| Device::default()).collect(),
+            wires: (0..devices).map(|_| Wire::default()).collect(),
+            attacker: None,
+            attacks: 0,
+            connections: 0,
+            clocks,
+            now: 0,
+            trace: String::new(),
+        }
+    }
+
+    /// Lets everything happen and everybody synchronise, and compares what they have then.
+    pub(super) fn run(mut self, events: &[Event]) -> Result<(), TestCaseError> {
+        let outcome = events
+            .iter()
+            .try_for_each(|event| self.handle(event))
+            .and_then(|()| self.settle())
+            .and_then(|()| self.compare());
+        outcome.map_err(|error| match error {
+            TestCaseError::Fail(reason) => {
+                TestCaseError::fail(format!("{reason}\nwhat happened:\n{}", self.trace))
+            }
+            rejected => rejected,
+        })
+    }
+
+    fn handle(&mut self, event: &Event) -> Result<(), TestCaseError> {
+        let count = self.devices.len();
+        match event {
+            Event::Write { device, time, actions } => self.write(device % count, *time, actions),
+            Event::Connect { device } => self.connect(device % count)?,
+            Event::Lose { device } => self.lose(device % count),
+            Event::Upload { device, count: changesets } => {
+                self.upload(device % count, *changesets);
+            }
+            Event::Deliver { device } => self.deliver(device % count)?,
+            Event::Integrate => self.integrate()?,
+            Event::CrashInIntegration => {
+                self.note("the server stops in an integration");
+                self.server.crash_in_integration()?;
+            }
+            Event::Download { device, soft_limit } => self.download(device % count, *soft_limit),
+            Event::Receive { device, until } => self.receive(device % count, *until)?,
+            Event::Synchronise { device } => self.synchronise(device % count)?,
+            Event::Restart => {
+                self.note("the server starts again");
+                self.server.restart();
+            }
+            Event::ServerWrite { time, actions } => self.server_write(*time, actions)?,
+            Event::Attack { poison, actions } => self.attack(*poison, actions)?,
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, device: usize, time: u8, actions: &[Action]) {
+        let timestamp = self.timestamp(time);
+        let mut writer = Writer::new(self.devices[device].state.clone(), device, self.clocks);
+        writer.declare(AppVersion::First);
+        actions.iter().for_each(|&action| writer.act(action));
+        let Writer { state, changeset, .. } = writer;
+        self.note(&format!("device {device} writes at {}: {}", timestamp.0, text(&changeset)));
+        self.devices[device].state = state;
+        self.devices[device].commit(timestamp, changeset);
+    }
+
+    fn connect(&mut self, device: usize) -> Result<(), TestCaseError> {
+        self.connections += 1;
+        let connection = Connection(self.connections);
+        let (it, wire) = (&mut self.devices[device], &mut self.wires[device]);
+        let file = match it.file {
+            Some(file) => file,
+            None => {
+                let file = self.server.allocate();
+                it.set_file(file);
+                file
+            }
+        };
+        *wire = Wire { connection: Some(connection), ..Wire::default() };
+        it.connect();
+        let (download, latest) = (it.download, it.latest);
+        let (ident, at) = (file.0, download.server_version);
+        self.note(&format!("device {device} connects as file {ident} at {at}"));
+        self.server.identify(connection, file, download, latest)
+    }
+
+    fn lose(&mut self, device: usize) {
+        self.note(&format!("device {device} loses its connection"));
+        self.wires[device].connection = None;
+        self.wires[device].to_device.clear();
+    }
+
+    fn upload(&mut self, device: usize, count: usize) {
+        let Some(connection) = self.wires[device].connection else { return };
+        let Some(message) = self.devices[device].upload(count) else { return };
+        let mut line = format!("device {device} uploads up to {:?}:", message.progress);
+        for changeset in &message.changesets {
+            let (version, base) =
+                (changeset.cursor.client_version, changeset.cursor.last_integrated_server_version);
+            let _ = write!(line, " {version} on {base},");
+        }
+        self.note(&line);
+        self.wires[device].to_server.push_back((connection, message));
+    }
+
+    fn deliver(&mut self, device: usize) -> Result<(), TestCaseError> {
+        let Some((connection, message)) = self.wires[device].to_server.pop_front() else {
+            return Ok(());
+        };
+        self.note(&format!("the server receives an upload of device {device}"));
+        let (ident, _) = self.devices[device].file.expect("it has connected");
+        self.server.receive(connection, ident, message)
+    }
+
+    /// Nothing is refused but what a hostile device has uploaded, and all of that.
+    fn integrate(&mut self) -> Result<(), TestCaseError> {
+        let before = self.server.record.entries.len();
+        let attacked = self.server.has_queued(self.attacker.map(|(ident, _)| ident));
+        let rejections = self.server.integrate()?;
+        self.note("the server integrates");
+        for entry in &self.server.record.entries[before..] {
+            let changeset = Changeset::decode(&entry.changeset)
+                .map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let (version, author) = (entry.version.version, entry.origin_file_ident);
+            let line = format!("  {version}: {} of file {author}: ", entry.client_version);
+            let _ = writeln!(self.trace, "{line}{}", text(&changeset));
+        }
+        for rejection in &rejections {
+            let is_hostile = self.attacker.is_some_and(|(ident, _)| ident == rejection.file_ident);
+            prop_assert!(is_hostile, "an honest device is refused: {:?}", rejection);
+        }
+        prop_assert_eq!(rejections.len(), usize::from(attacked), "an attack went through");
+        Ok(())
+    }
+
+    fn download(&mut self, device: usize, soft_limit: usize) {
+        let (Some(connection), Some((ident, _))) =
+            (self.wires[device].connection, self.devices[device].file)
+        else {
+            return;
+        };
+        if let Some(message) = self.server.download(connection, ident, soft_limit) {
+            self.wires[device].to_device.push_back(message);
+        }
+    }
+
+    fn receive(&mut self, device: usize, until: Option<usize>) -> Result<(), TestCaseError> {
+        let Some(message) = self.wires[device].to_device.pop_front() else { return Ok(()) };
+        let versions: Vec<_> = message.changesets.iter().map(|c| c.server_version.0).collect();
+        let (cursor, upload) = (message.cursor, message.upload);
+        self.note(&format!(
+            "device {device} downloads {versions:?} until {until:?}, up to {cursor:?}, {upload:?}"
+        ));
+        let it = &mut self.devices[device];
+        it.integrate(&message, until)?;
+        let (ident, _) = it.file.expect("it has connected");
+        for version in it.acknowledged() {
+            let found = self.server.record.count(ident, version);
+            prop_assert_eq!(found, 1, "version {} of device {} is acknowledged", version, device);
+        }
+        if until.is_some() {
+            self.lose(device);
+        }
+        Ok(())
+    }
+
+    fn synchronise(&mut self, device: usize) -> Result<(), TestCaseError> {
+        if self.wires[device].connection.is_none() {
+            self.connect(device)?;
+        }
+        self.upload(device, usize::MAX);
+        while !self.wires[device].to_server.is_empty() {
+            self.deliver(device)?;
+        }
+        self.integrate()?;
+        self.download(device, usize::MAX);
+        while !self.wires[device].to_device.is_empty() {
+            self.receive(device, None)?;
+        }
+        Ok(())
+    }
+
+    fn server_write(&mut self, time: u8, actions: &[Action]) -> Result<(), TestCaseError> {
+        let timestamp = self.timestamp(time);
+        let author = self.devices.len();
+        let mut writer = Writer::new(self.server.record.state.clone(), author, self.clocks);
+        writer.declare(AppVersion::First);
+        actions.iter().for_each(|&action| writer.act(action));
+        self.note(&format!("the server writes at {}: {}", timestamp.0, text(&writer.changeset)));
+        self.server.write(timestamp, &writer.changeset)
+    }
+
+    fn attack(&mut self, poison: Poison, actions: &[Action]) -> Result<(), TestCaseError> {
+        self.note(&format!("a hostile device uploads {poison:?}"));
+        let file = *self.attacker.get_or_insert_with(|| self.server.allocate());
+        self.connections += 1;
+        let (connection, latest) = (Connection(self.connections), self.server.record.head());
+        let download =
+            DownloadCursor { server_version: latest.version, ..DownloadCursor::default() };
+        self.server.identify(connection, file, download, latest)?;
+        let state = &self.server.record.state;
+        let mut writer = Writer::new(state.clone(), self.devices.len() + 1, self.clocks);
+        writer.declare(AppVersion::First);
+        actions.iter().for_each(|&action| writer.act(action));
+        let last = 1 + 2 * self.attacks;
+        self.attacks += 1;
+        let message = hostile::upload(poison, writer.changeset, state, latest.version, last);
+        let outcome = self.server.receive(connection, file.0, message);
+        match poison {
+            // What contradicts the session itself does not even get into the queue.
+            Poison::FutureBase => prop_assert!(outcome.is_err()),
+            _ => outcome?,
+        }
+        Ok(())
+    }
+
+    /// Everybody connects and synchronises until there is no news.
+    fn settle(&mut self) -> Result<(), TestCaseError> {
+        self.note("everybody synchronises");
+        for device in 0..self.devices.len() {
+            self.connect(device)?;
+        }
+        for _ in 0..3 {
+            for device in 0..self.devices.len() {
+                self.synchronise(device)?;
+            }
+        }
+        for (number, device) in self.devices.iter().enumerate() {
+            let head = self.server.record.head().version;
+            prop_assert_eq!(device.download.server_version, head, "device {}", number);
+            prop_assert!(device.is_acknowledged(), "device {} waits for ever", number);
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<(), TestCaseError> {
+        self.server.record.check_projection()?;
+        let server = self.server.record.state.to_string();
+        for (number, device) in self.devices.iter().enumerate() {
+            same(&server, &device.state, &format!("device {number}"))?;
+        }
+        // A new device, which gets everything in small portions.
+        self.devices.push(Device::default());
+        self.wires.push(Wire::default());
+        let new = self.devices.len() - 1;
+        self.connect(new)?;
+        while self.devices[new].download.server_version < self.server.record.head().version {
+            self.download(new, 100);
+            self.receive(new, None)?;
+        }
+        same(&server, &self.devices[new].state, "a new device")
+    }
+
+    fn timestamp(&mut self, time: u8) -> OriginTimestamp {
+        let time = match self.clocks {
+            Clocks::Steady => {
+                self.now += u64::from(time);
+                self.now
+            }
+            Clocks::Jumping => u64::from(time),
+        };
+        OriginTimestamp(1000 + time)
+    }
+
+    fn note(&mut self, line: &str) {
+        let _ = writeln!(self.trace, "{line}");
+    }
+}
+
+fn same(server: &str, state: &State, who: &str) -> Result<(), TestCaseError> {
+    let state = state.to_string();
+    let differs = server.lines().zip(state.lines()).find(|(a, b)| a != b);
+    prop_assert_eq!(differs, None, "the server's line, and that of {}", who);
+    prop_assert_eq!(server.len(), state.len(), "{} has another number of lines", who);
+    Ok(())
+}
+
+/// A changeset in one line, without declarations.
+fn text(changeset: &Changeset) -> String {
+    let mut line = String::new();
+    for instruction in &changeset.instructions {
+        if instruction.object().is_some() {
+            let place = changeset.describe(instruction);
+            let _ = match instruction.value() {
+                Some(value) => write!(line, "{:?} {place} {value:?}; ", instruction.kind()),
+                None => write!(line, "{:?} {place}; ", instruction.kind()),
+            };
+        }
+    }
+    line
+}
