@@ -11,12 +11,12 @@ mod server;
 mod transaction;
 mod world;
 
-use proptest::collection::vec;
+use proptest::collection::{SizeRange, vec};
 use proptest::option;
 use proptest::prelude::*;
 
 use hostile::POISONS;
-use transaction::Action;
+use transaction::{Action, Style};
 use world::{Event, World};
 
 /// What the clocks of devices do.
@@ -28,50 +28,58 @@ enum Clocks {
     Jumping,
 }
 
-fn actions() -> impl Strategy<Value = Vec<Action>> {
+fn actions(count: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Action>> {
     let action = (any::<u8>(), any::<u8>(), any::<u16>());
-    vec(action.prop_map(|(what, object, seed)| Action { what, object, seed }), 0..5)
+    vec(action.prop_map(|(what, object, seed)| Action { what, object, seed }), count)
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let device = 0..4_usize;
-    let time = 0..8_u8;
+    let device = || 0..4_usize;
+    let time = || 0..8_u8;
     prop_oneof![
-        10 => (device.clone(), time.clone(), actions())
+        12 => (device(), time(), actions(0..8))
             .prop_map(|(device, time, actions)| Event::Write { device, time, actions }),
-        2 => device.clone().prop_map(|device| Event::Connect { device }),
-        1 => device.clone().prop_map(|device| Event::Lose { device }),
-        5 => (device.clone(), 1..4_usize)
-            .prop_map(|(device, count)| Event::Upload { device, count }),
-        5 => device.clone().prop_map(|device| Event::Deliver { device }),
-        4 => Just(Event::Integrate),
+        2 => device().prop_map(|device| Event::Connect { device }),
+        1 => device().prop_map(|device| Event::Lose { device }),
+        3 => (device(), 1..4_usize).prop_map(|(device, count)| Event::Upload { device, count }),
+        3 => device().prop_map(|device| Event::Deliver { device }),
+        2 => Just(Event::Integrate),
         1 => Just(Event::CrashInIntegration),
-        5 => (device.clone(), 0..400_usize)
+        3 => (device(), 0..400_usize)
             .prop_map(|(device, soft_limit)| Event::Download { device, soft_limit }),
-        5 => (device.clone(), option::weighted(0.2, 0..3_usize))
+        3 => (device(), option::weighted(0.3, 0..3_usize))
             .prop_map(|(device, until)| Event::Receive { device, until }),
-        4 => device.prop_map(|device| Event::Synchronise { device }),
+        4 => device().prop_map(|device| Event::Push { device }),
+        4 => device().prop_map(|device| Event::Pull { device }),
+        2 => device().prop_map(|device| Event::Synchronise { device }),
         1 => Just(Event::Restart),
-        1 => (time, actions()).prop_map(|(time, actions)| Event::ServerWrite { time, actions }),
-        1 => (prop::sample::select(POISONS.as_slice()), actions())
+        1 => (time(), actions(0..4)).prop_map(|(time, actions)| Event::ServerWrite { time, actions }),
+        1 => (prop::sample::select(POISONS.as_slice()), actions(0..4))
             .prop_map(|(poison, actions)| Event::Attack { poison, actions }),
     ]
 }
 
-fn events() -> impl Strategy<Value = (usize, Vec<Event>)> {
-    (2..5_usize, vec(event(), 0..60))
+/// How many devices there are, what they have in common, what happens, and the columns that matter.
+fn cases() -> impl Strategy<Value = (usize, Vec<Action>, Vec<Event>, u32)> {
+    // Few columns at a time, so that devices meet in them.
+    let columns = vec(0..22_u32, 1..5);
+    let columns = columns.prop_map(|places| places.into_iter().fold(0, |mask, at| mask | 1 << at));
+    let common = prop_oneof![1 => actions(0..1), 4 => actions(16..48)];
+    (2..5_usize, common, vec(event(), 0..80), columns)
 }
 
 proptest! {
     /// With clocks that do not go back, whatever SDKs write converges.
     #[test]
-    fn devices_converge((devices, events) in events()) {
-        World::new(devices, Clocks::Steady).run(&events)?;
+    fn devices_converge((devices, common, events, columns) in cases()) {
+        let style = Style { clocks: Clocks::Steady, columns };
+        World::new(devices, style).run(&common, &events)?;
     }
 
     /// With clocks that show anything, all but changes of type of mixed values does.
     #[test]
-    fn devices_converge_whatever_their_clocks_show((devices, events) in events()) {
-        World::new(devices, Clocks::Jumping).run(&events)?;
+    fn devices_converge_whatever_their_clocks_show((devices, common, events, columns) in cases()) {
+        let style = Style { clocks: Clocks::Jumping, columns };
+        World::new(devices, style).run(&common, &events)?;
     }
 }

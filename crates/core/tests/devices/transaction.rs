@@ -33,6 +33,14 @@ pub(super) struct Action {
     pub(super) seed: u16,
 }
 
+/// What the apps of one case are like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) clocks: Clocks,
+    /// The columns that they use, by their places among the names of their class: conflicts need company.
+    pub(super) columns: u32,
+}
+
 /// A write transaction.
 pub(super) struct Writer {
     /// The objects, with what is written so far.
@@ -40,7 +48,7 @@ pub(super) struct Writer {
     pub(super) changeset: Changeset,
     /// A name for the device.
     author: usize,
-    clocks: Clocks,
+    style: Style,
 }
 
 /// A place in an object, by names.
@@ -66,8 +74,8 @@ enum Holder {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, author: usize, clocks: Clocks) -> Self {
-        Self { state, changeset: Changeset::default(), author, clocks }
+    pub(super) fn new(state: State, author: usize, style: Style) -> Self {
+        Self { state, changeset: Changeset::default(), author, style }
     }
 
     /// Declares what this version of the app has.
@@ -79,14 +87,15 @@ impl Writer {
 
     pub(super) fn act(&mut self, Action { what, object, seed }: Action) {
         let mut dice = Dice(seed.into());
-        let (class, key) = match object % 8 {
-            number @ 0..=4 => ("A", PrimaryKey::Int(i64::from(number / 2))),
-            5 => ("B", PrimaryKey::String("".into())),
-            6 => ("B", PrimaryKey::Null),
+        let (class, key) = match object % 16 {
+            0..=10 => ("A", PrimaryKey::Int(0)),
+            11 | 12 => ("A", PrimaryKey::Int(1)),
+            13 => ("B", PrimaryKey::String("".into())),
+            14 => ("B", PrimaryKey::Null),
             _ if self.state.schema().class("C").is_some() => ("C", PrimaryKey::String("c".into())),
             _ => ("B", PrimaryKey::String("b".into())),
         };
-        match (self.object(class, &key), what % 24) {
+        match (self.object(class, &key), what % 32) {
             (_, 0) => self.declare(AppVersion::Second),
             (_, 1) => self.log(seed),
             (None, _) => self.create(class, &key, &mut dice),
@@ -204,7 +213,10 @@ impl Writer {
         let class = self.state.schema().class(class).expect("it has objects");
         let columns = class.columns().filter(|(name, _)| !class.is_primary_key(name));
         let columns: Vec<_> = columns.map(|(name, column)| (name.to_owned(), *column)).collect();
-        let (name, column) = dice.pick(&columns).clone();
+        let is_used = |place: &usize| self.style.columns >> (place % 32) & 1 == 1;
+        let used: Vec<_> = (0..columns.len()).filter(is_used).collect();
+        let place = if used.is_empty() { dice.roll(columns.len()) } else { *dice.pick(&used) };
+        let (name, column) = columns[place].clone();
         let place = Place::of(class.name(), key, &name);
         self.change_column(&place, &column, object.get(column.id), dice);
     }
@@ -243,8 +255,8 @@ impl Writer {
             }
             (Value::List(_), _) if place.field == ALWAYS_LIST => (),
             (Value::Null, _) if place.field == ALWAYS_LIST => self.update(place, Payload::List),
-            (Value::List(_) | Value::Dictionary(_), _) if self.clocks == Clocks::Jumping => (),
-            (_, ValueType::Mixed) if self.clocks == Clocks::Steady && dice.is(2) => {
+            (Value::List(_) | Value::Dictionary(_), _) if self.style.clocks == Clocks::Jumping => (),
+            (_, ValueType::Mixed) if self.style.clocks == Clocks::Steady && dice.is(2) => {
                 let (payload, collection) = match dice.roll(2) {
                     0 => (Payload::List, CollectionKind::List),
                     _ => (Payload::Dictionary, CollectionKind::Dictionary),

@@ -15,7 +15,7 @@ use super::hostile::{self, Poison};
 use super::message::{DownloadMessage, UploadMessage};
 use super::schema::AppVersion;
 use super::server::{Connection, Server};
-use super::transaction::{Action, Writer};
+use super::transaction::{Action, Style, Writer};
 
 /// What happens next; devices go by number.
 #[derive(Clone, Debug)]
@@ -38,7 +38,11 @@ pub(super) enum Event {
     Download { device: usize, soft_limit: usize },
     /// The device integrates the next message; if `until` says so only its beginning, and then it stops.
     Receive { device: usize, until: Option<usize> },
-    /// All of it: the device sends everything and receives everything.
+    /// The device sends everything, and the server integrates it.
+    Push { device: usize },
+    /// The device receives everything.
+    Pull { device: usize },
+    /// Both.
     Synchronise { device: usize },
     /// The server starts again.
     Restart,
@@ -56,7 +60,7 @@ pub(super) struct World {
     attacker: Option<(FileIdent, Salt)>,
     attacks: u64,
     connections: u64,
-    clocks: Clocks,
+    style: Style,
     now: u64,
     trace: String,
 }
@@ -70,7 +74,7 @@ struct Wire {
 }
 
 impl World {
-    pub(super) fn new(devices: usize, clocks: Clocks) -> Self {
+    pub(super) fn new(devices: usize, style: Style) -> Self {
         Self {
             server: Server::default(),
             devices: (0..devices).map(|_| Device::default()).collect(),
@@ -78,17 +82,19 @@ impl World {
             attacker: None,
             attacks: 0,
             connections: 0,
-            clocks,
+            style,
             now: 0,
             trace: String::new(),
         }
     }
 
     /// Lets everything happen and everybody synchronise, and compares what they have then.
-    pub(super) fn run(mut self, events: &[Event]) -> Result<(), TestCaseError> {
-        let outcome = events
-            .iter()
-            .try_for_each(|event| self.handle(event))
+    ///
+    /// `common` is what all of them have when it starts.
+    pub(super) fn run(mut self, common: &[Action], events: &[Event]) -> Result<(), TestCaseError> {
+        let outcome = self
+            .prepare(common)
+            .and_then(|()| events.iter().try_for_each(|event| self.handle(event)))
             .and_then(|()| self.settle())
             .and_then(|()| self.compare());
         outcome.map_err(|error| match error {
@@ -97,6 +103,14 @@ impl World {
             }
             rejected => rejected,
         })
+    }
+
+    fn prepare(&mut self, common: &[Action]) -> Result<(), TestCaseError> {
+        if common.is_empty() {
+            return Ok(());
+        }
+        self.write(0, 0, common);
+        (0..self.devices.len()).try_for_each(|device| self.synchronise(device))
     }
 
     fn handle(&mut self, event: &Event) -> Result<(), TestCaseError> {
@@ -116,6 +130,8 @@ impl World {
             }
             Event::Download { device, soft_limit } => self.download(device % count, *soft_limit),
             Event::Receive { device, until } => self.receive(device % count, *until)?,
+            Event::Push { device } => self.push(device % count)?,
+            Event::Pull { device } => self.pull(device % count)?,
             Event::Synchronise { device } => self.synchronise(device % count)?,
             Event::Restart => {
                 self.note("the server starts again");
@@ -129,7 +145,7 @@ impl World {
 
     fn write(&mut self, device: usize, time: u8, actions: &[Action]) {
         let timestamp = self.timestamp(time);
-        let mut writer = Writer::new(self.devices[device].state.clone(), device, self.clocks);
+        let mut writer = Writer::new(self.devices[device].state.clone(), device, self.style);
         writer.declare(AppVersion::First);
         actions.iter().for_each(|&action| writer.act(action));
         let Writer { state, changeset, .. } = writer;
@@ -239,6 +255,11 @@ impl World {
     }
 
     fn synchronise(&mut self, device: usize) -> Result<(), TestCaseError> {
+        self.push(device)?;
+        self.pull(device)
+    }
+
+    fn push(&mut self, device: usize) -> Result<(), TestCaseError> {
         if self.wires[device].connection.is_none() {
             self.connect(device)?;
         }
@@ -246,7 +267,13 @@ impl World {
         while !self.wires[device].to_server.is_empty() {
             self.deliver(device)?;
         }
-        self.integrate()?;
+        self.integrate()
+    }
+
+    fn pull(&mut self, device: usize) -> Result<(), TestCaseError> {
+        if self.wires[device].connection.is_none() {
+            self.connect(device)?;
+        }
         self.download(device, usize::MAX);
         while !self.wires[device].to_device.is_empty() {
             self.receive(device, None)?;
@@ -257,7 +284,7 @@ impl World {
     fn server_write(&mut self, time: u8, actions: &[Action]) -> Result<(), TestCaseError> {
         let timestamp = self.timestamp(time);
         let author = self.devices.len();
-        let mut writer = Writer::new(self.server.record.state.clone(), author, self.clocks);
+        let mut writer = Writer::new(self.server.record.state.clone(), author, self.style);
         writer.declare(AppVersion::First);
         actions.iter().for_each(|&action| writer.act(action));
         self.note(&format!("the server writes at {}: {}", timestamp.0, text(&writer.changeset)));
@@ -273,7 +300,7 @@ impl World {
             DownloadCursor { server_version: latest.version, ..DownloadCursor::default() };
         self.server.identify(connection, file, download, latest)?;
         let state = &self.server.record.state;
-        let mut writer = Writer::new(state.clone(), self.devices.len() + 1, self.clocks);
+        let mut writer = Writer::new(state.clone(), self.devices.len() + 1, self.style);
         writer.declare(AppVersion::First);
         actions.iter().for_each(|&action| writer.act(action));
         let last = 1 + 2 * self.attacks;
@@ -326,7 +353,7 @@ impl World {
     }
 
     fn timestamp(&mut self, time: u8) -> OriginTimestamp {
-        let time = match self.clocks {
+        let time = match self.style.clocks {
             Clocks::Steady => {
                 self.now += u64::from(time);
                 self.now
