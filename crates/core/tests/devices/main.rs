@@ -16,6 +16,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use hostile::POISONS;
+use server::NODES;
 use transaction::{Action, Style};
 use world::{Event, World};
 
@@ -36,15 +37,16 @@ fn actions(count: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Action>> {
 fn event() -> impl Strategy<Value = Event> {
     let device = || 0..4_usize;
     let time = || 0..8_u8;
+    let node = || 0..NODES;
     prop_oneof![
         12 => (device(), time(), actions(0..8))
             .prop_map(|(device, time, actions)| Event::Write { device, time, actions }),
-        2 => device().prop_map(|device| Event::Connect { device }),
+        2 => (device(), node()).prop_map(|(device, node)| Event::Connect { device, node }),
         1 => device().prop_map(|device| Event::Lose { device }),
         3 => (device(), 1..4_usize).prop_map(|(device, count)| Event::Upload { device, count }),
         3 => device().prop_map(|device| Event::Deliver { device }),
-        2 => Just(Event::Integrate),
-        1 => Just(Event::CrashInIntegration),
+        2 => node().prop_map(|node| Event::Integrate { node }),
+        1 => node().prop_map(|node| Event::CrashInIntegration { node }),
         3 => (device(), 0..400_usize)
             .prop_map(|(device, soft_limit)| Event::Download { device, soft_limit }),
         3 => (device(), option::weighted(0.3, 0..3_usize))
@@ -52,7 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => device().prop_map(|device| Event::Push { device }),
         4 => device().prop_map(|device| Event::Pull { device }),
         2 => device().prop_map(|device| Event::Synchronise { device }),
-        1 => Just(Event::Restart),
+        1 => node().prop_map(|node| Event::Restart { node }),
         1 => (time(), actions(0..4)).prop_map(|(time, actions)| Event::ServerWrite { time, actions }),
         1 => (prop::sample::select(POISONS.as_slice()), actions(0..4))
             .prop_map(|(poison, actions)| Event::Attack { poison, actions }),

@@ -1,7 +1,8 @@
-//! One realm of a server: what a store keeps of it, and what is only in memory.
+//! One realm of a server: what a store keeps of it, and what is only in the memory of its nodes.
 //!
 //! What is integrated, checked and scanned is the production code's business. Here is what surrounds it: a
-//! record that is replaced as a whole, and the queue and the sessions, which a restart forgets.
+//! record that is replaced as a whole, and the queues and sessions, which a restart forgets. A node that is told
+//! that its commit is outdated computes it again, so that here all commits are computed from the record as it is.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,7 +25,14 @@ use super::message::{DownloadMessage, DownloadedChangeset, UploadMessage};
 
 /// One connection of a device; another one has another number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Connection(pub(super) u64);
+pub(super) struct Connection {
+    pub(super) number: u64,
+    /// The node that it leads to.
+    pub(super) node: usize,
+}
+
+/// How many nodes serve the realm.
+pub(super) const NODES: usize = 2;
 
 /// What a store keeps.
 #[derive(Clone, Default)]
@@ -35,12 +43,19 @@ pub(super) struct Record {
     reciprocals: BTreeMap<(FileIdent, ServerVersion), Bytes>,
 }
 
-/// The server's process, over its record.
+/// The record, and the nodes over it.
 #[derive(Default)]
 pub(super) struct Server {
     pub(super) record: Record,
-    /// How often it was started: the salt of its versions.
-    run: u64,
+    /// How often a node was started: the salt of its versions.
+    runs: u64,
+    nodes: [Node; NODES],
+}
+
+/// A process.
+#[derive(Default)]
+struct Node {
+    salt: u64,
     sessions: BTreeMap<FileIdent, Session>,
     queue: BTreeMap<FileIdent, Queued>,
 }
@@ -77,7 +92,7 @@ impl Server {
         (ident, salt)
     }
 
-    /// Binds a client file to a connection; another connection loses it.
+    /// Binds a client file to a connection; another connection to the node loses it.
     pub(super) fn identify(
         &mut self,
         connection: Connection,
@@ -92,12 +107,13 @@ impl Server {
         check_ident(&claim, file, self.record.head().version, known)
             .map_err(|error| TestCaseError::fail(format!("IDENT is refused: {error}")))?;
         let file = file.expect("the check refuses an ident without a record");
-        let (threshold, locked) = match self.queue.get(&file_ident) {
+        let node = &mut self.nodes[connection.node];
+        let (threshold, locked) = match node.queue.get(&file_ident) {
             Some(queued) => (queued.progress, queued.locked),
             None => (file.upload_cursor, file.locked_server_version),
         };
         let uploads = UploadProgress::new(threshold, locked);
-        self.sessions.insert(file_ident, Session { connection, uploads, downloads: download });
+        node.sessions.insert(file_ident, Session { connection, uploads, downloads: download });
         Ok(())
     }
 
@@ -108,7 +124,8 @@ impl Server {
         file_ident: FileIdent,
         message: UploadMessage,
     ) -> Result<(), TestCaseError> {
-        let session = self.sessions.get_mut(&file_ident);
+        let node = &mut self.nodes[connection.node];
+        let session = node.sessions.get_mut(&file_ident);
         let Some(session) = session.filter(|session| session.connection == connection) else {
             return Ok(());
         };
@@ -119,7 +136,7 @@ impl Server {
             .check(progress, locked, session.downloads.server_version, cursors)
             .map_err(|error| TestCaseError::fail(format!("UPLOAD is refused: {error}")))?;
         if let Some(progress) = check.queue {
-            let queued = self.queue.entry(file_ident).or_default();
+            let queued = node.queue.entry(file_ident).or_default();
             queued.progress = progress;
             queued.locked = locked;
             queued.changesets.extend(changesets.into_iter().skip(check.ignored));
@@ -127,12 +144,12 @@ impl Server {
         Ok(())
     }
 
-    /// Integrates all that is queued as one commit, and ends the sessions whose uploads are refused.
-    pub(super) fn integrate(&mut self) -> Result<Vec<Rejection>, TestCaseError> {
-        let (integration, changes) = self.compute()?;
-        self.queue.clear();
+    /// Integrates all that a node has queued as one commit, and ends the sessions whose uploads are refused.
+    pub(super) fn integrate(&mut self, node: usize) -> Result<Vec<Rejection>, TestCaseError> {
+        let (integration, changes) = self.compute(node)?;
+        self.nodes[node].queue.clear();
         for rejection in &integration.rejections {
-            self.sessions.remove(&rejection.file_ident);
+            self.nodes[node].sessions.remove(&rejection.file_ident);
         }
         let rejections = integration.rejections.clone();
         self.record.commit(integration, changes)?;
@@ -140,17 +157,16 @@ impl Server {
     }
 
     /// As [`integrate`](Self::integrate), but the process ends before the commit.
-    pub(super) fn crash_in_integration(&mut self) -> Result<(), TestCaseError> {
-        self.compute()?;
-        self.restart();
+    pub(super) fn crash_in_integration(&mut self, node: usize) -> Result<(), TestCaseError> {
+        self.compute(node)?;
+        self.restart(node);
         Ok(())
     }
 
-    /// Starts again from the record.
-    pub(super) fn restart(&mut self) {
-        self.run += 1;
-        self.sessions.clear();
-        self.queue.clear();
+    /// Starts a node again from the record.
+    pub(super) fn restart(&mut self, node: usize) {
+        self.runs += 1;
+        self.nodes[node] = Node { salt: self.runs, ..Node::default() };
     }
 
     /// Writes something of its own, which `write` makes from the objects.
@@ -164,7 +180,7 @@ impl Server {
         let changes = objects.finish();
         let changeset = applied.rewritten.as_ref().unwrap_or(changeset);
         let bytes = Bytes::from(changeset.encode());
-        let base = self.base();
+        let base = self.base(0);
         let entry = Entry {
             version: SaltedVersion { version: base.head.next(), salt: base.salt },
             origin_file_ident: FileIdent::SELF,
@@ -185,7 +201,7 @@ impl Server {
         file_ident: FileIdent,
         soft_limit: usize,
     ) -> Option<DownloadMessage> {
-        let session = self.sessions.get_mut(&file_ident)?;
+        let session = self.nodes[connection.node].sessions.get_mut(&file_ident)?;
         if session.connection != connection {
             return None;
         }
@@ -212,23 +228,23 @@ impl Server {
         })
     }
 
-    /// Whether a client file has queued changesets.
-    pub(super) fn has_queued(&self, ident: Option<FileIdent>) -> bool {
-        let queued = ident.and_then(|ident| self.queue.get(&ident));
+    /// Whether a client file has queued changesets in a node.
+    pub(super) fn has_queued(&self, node: usize, ident: Option<FileIdent>) -> bool {
+        let queued = ident.and_then(|ident| self.nodes[node].queue.get(&ident));
         queued.is_some_and(|queued| !queued.changesets.is_empty())
     }
 
-    fn base(&self) -> Base {
+    fn base(&self, node: usize) -> Base {
         Base {
             head: self.record.head().version,
             cumulative_len: self.record.entries.last().map_or(0, |entry| entry.cumulative_len),
-            salt: Salt(1 + self.run),
+            salt: Salt(1 + self.nodes[node].salt),
             now_ms: 1,
         }
     }
 
-    fn compute(&self) -> Result<(Integration, Changes), TestCaseError> {
-        let uploads = self.queue.iter().map(|(ident, queued)| Upload {
+    fn compute(&self, node: usize) -> Result<(Integration, Changes), TestCaseError> {
+        let uploads = self.nodes[node].queue.iter().map(|(ident, queued)| Upload {
             file_ident: *ident,
             file: self.record.files[ident].clone(),
             progress: queued.progress,
@@ -236,7 +252,7 @@ impl Server {
             changesets: queued.changesets.clone(),
         });
         let mut objects = Transaction::new(self.record.state.schema(), &self.record);
-        let integration = integrate(&self.base(), &self.record, &mut objects, uploads.collect())
+        let integration = integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
             .map_err(failed)?;
         Ok((integration, objects.finish()))
     }

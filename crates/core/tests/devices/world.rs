@@ -14,7 +14,7 @@ use super::device::Device;
 use super::hostile::{self, Poison};
 use super::message::{DownloadMessage, UploadMessage};
 use super::schema::AppVersion;
-use super::server::{Connection, Server};
+use super::server::{Connection, NODES, Server};
 use super::transaction::{Action, Style, Writer};
 
 /// What happens next; devices go by number.
@@ -22,18 +22,18 @@ use super::transaction::{Action, Style, Writer};
 pub(super) enum Event {
     /// The app writes a transaction; without actions the file has a version of which nobody hears.
     Write { device: usize, time: u8, actions: Vec<Action> },
-    /// The device connects, or connects again.
-    Connect { device: usize },
+    /// The device connects, or connects again, to one of the server's nodes.
+    Connect { device: usize, node: usize },
     /// The connection breaks, which the server does not notice.
     Lose { device: usize },
     /// The device sends its next changesets, or tells how far it is.
     Upload { device: usize, count: usize },
     /// The server receives the next message of the device.
     Deliver { device: usize },
-    /// The server integrates what is queued.
-    Integrate,
-    /// The server stops in the middle of that.
-    CrashInIntegration,
+    /// A node integrates what it has queued.
+    Integrate { node: usize },
+    /// A node stops in the middle of that.
+    CrashInIntegration { node: usize },
     /// The server sends what is new.
     Download { device: usize, soft_limit: usize },
     /// The device integrates the next message; if `until` says so only its beginning, and then it stops.
@@ -44,8 +44,8 @@ pub(super) enum Event {
     Pull { device: usize },
     /// Both.
     Synchronise { device: usize },
-    /// The server starts again.
-    Restart,
+    /// A node starts again.
+    Restart { node: usize },
     /// The server writes something itself.
     ServerWrite { time: u8, actions: Vec<Action> },
     /// A hostile device uploads something.
@@ -117,25 +117,25 @@ impl World {
         let count = self.devices.len();
         match event {
             Event::Write { device, time, actions } => self.write(device % count, *time, actions),
-            Event::Connect { device } => self.connect(device % count)?,
+            Event::Connect { device, node } => self.connect(device % count, *node)?,
             Event::Lose { device } => self.lose(device % count),
             Event::Upload { device, count: changesets } => {
                 self.upload(device % count, *changesets);
             }
             Event::Deliver { device } => self.deliver(device % count)?,
-            Event::Integrate => self.integrate()?,
-            Event::CrashInIntegration => {
-                self.note("the server stops in an integration");
-                self.server.crash_in_integration()?;
+            Event::Integrate { node } => self.integrate(*node)?,
+            Event::CrashInIntegration { node } => {
+                self.note(&format!("node {node} stops in an integration"));
+                self.server.crash_in_integration(*node)?;
             }
             Event::Download { device, soft_limit } => self.download(device % count, *soft_limit),
             Event::Receive { device, until } => self.receive(device % count, *until)?,
             Event::Push { device } => self.push(device % count)?,
             Event::Pull { device } => self.pull(device % count)?,
             Event::Synchronise { device } => self.synchronise(device % count)?,
-            Event::Restart => {
-                self.note("the server starts again");
-                self.server.restart();
+            Event::Restart { node } => {
+                self.note(&format!("node {node} starts again"));
+                self.server.restart(*node);
             }
             Event::ServerWrite { time, actions } => self.server_write(*time, actions)?,
             Event::Attack { poison, actions } => self.attack(*poison, actions)?,
@@ -154,9 +154,8 @@ impl World {
         self.devices[device].commit(timestamp, changeset);
     }
 
-    fn connect(&mut self, device: usize) -> Result<(), TestCaseError> {
-        self.connections += 1;
-        let connection = Connection(self.connections);
+    fn connect(&mut self, device: usize, node: usize) -> Result<(), TestCaseError> {
+        let connection = self.new_connection(node);
         let (it, wire) = (&mut self.devices[device], &mut self.wires[device]);
         let file = match it.file {
             Some(file) => file,
@@ -170,7 +169,7 @@ impl World {
         it.connect();
         let (download, latest) = (it.download, it.latest);
         let (ident, at) = (file.0, download.server_version);
-        self.note(&format!("device {device} connects as file {ident} at {at}"));
+        self.note(&format!("device {device} connects to node {node} as file {ident} at {at}"));
         self.server.identify(connection, file, download, latest)
     }
 
@@ -203,11 +202,11 @@ impl World {
     }
 
     /// Nothing is refused but what a hostile device has uploaded, and all of that.
-    fn integrate(&mut self) -> Result<(), TestCaseError> {
+    fn integrate(&mut self, node: usize) -> Result<(), TestCaseError> {
         let before = self.server.record.entries.len();
-        let attacked = self.server.has_queued(self.attacker.map(|(ident, _)| ident));
-        let rejections = self.server.integrate()?;
-        self.note("the server integrates");
+        let attacked = self.server.has_queued(node, self.attacker.map(|(ident, _)| ident));
+        let rejections = self.server.integrate(node)?;
+        self.note(&format!("node {node} integrates"));
         for entry in &self.server.record.entries[before..] {
             let changeset = Changeset::decode(&entry.changeset)
                 .map_err(|error| TestCaseError::fail(error.to_string()))?;
@@ -260,20 +259,16 @@ impl World {
     }
 
     fn push(&mut self, device: usize) -> Result<(), TestCaseError> {
-        if self.wires[device].connection.is_none() {
-            self.connect(device)?;
-        }
+        let node = self.connected(device)?.node;
         self.upload(device, usize::MAX);
         while !self.wires[device].to_server.is_empty() {
             self.deliver(device)?;
         }
-        self.integrate()
+        self.integrate(node)
     }
 
     fn pull(&mut self, device: usize) -> Result<(), TestCaseError> {
-        if self.wires[device].connection.is_none() {
-            self.connect(device)?;
-        }
+        self.connected(device)?;
         self.download(device, usize::MAX);
         while !self.wires[device].to_device.is_empty() {
             self.receive(device, None)?;
@@ -294,8 +289,7 @@ impl World {
     fn attack(&mut self, poison: Poison, actions: &[Action]) -> Result<(), TestCaseError> {
         self.note(&format!("a hostile device uploads {poison:?}"));
         let file = *self.attacker.get_or_insert_with(|| self.server.allocate());
-        self.connections += 1;
-        let (connection, latest) = (Connection(self.connections), self.server.record.head());
+        let (connection, latest) = (self.new_connection(0), self.server.record.head());
         let download =
             DownloadCursor { server_version: latest.version, ..DownloadCursor::default() };
         self.server.identify(connection, file, download, latest)?;
@@ -319,8 +313,9 @@ impl World {
     fn settle(&mut self) -> Result<(), TestCaseError> {
         self.note("everybody synchronises");
         for device in 0..self.devices.len() {
-            self.connect(device)?;
+            self.connect(device, device % NODES)?;
         }
+        (0..NODES).try_for_each(|node| self.integrate(node))?;
         for _ in 0..3 {
             for device in 0..self.devices.len() {
                 self.synchronise(device)?;
@@ -344,12 +339,25 @@ impl World {
         self.devices.push(Device::default());
         self.wires.push(Wire::default());
         let new = self.devices.len() - 1;
-        self.connect(new)?;
+        self.connect(new, 0)?;
         while self.devices[new].download.server_version < self.server.record.head().version {
             self.download(new, 100);
             self.receive(new, None)?;
         }
         same(&server, &self.devices[new].state, "a new device")
+    }
+
+    /// The device's connection; it makes one if it has none.
+    fn connected(&mut self, device: usize) -> Result<Connection, TestCaseError> {
+        if self.wires[device].connection.is_none() {
+            self.connect(device, 0)?;
+        }
+        Ok(self.wires[device].connection.expect("it has connected"))
+    }
+
+    fn new_connection(&mut self, node: usize) -> Connection {
+        self.connections += 1;
+        Connection { number: self.connections, node }
     }
 
     fn timestamp(&mut self, time: u8) -> OriginTimestamp {
