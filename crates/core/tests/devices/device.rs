@@ -76,7 +76,8 @@ impl Device {
             (None, Some(_)) => return None,
             _ => unsent.last()?,
         };
-        if taken.is_empty() && self.sent.last_integrated_server_version >= self.download.server_version
+        if taken.is_empty()
+            && self.sent.last_integrated_server_version >= self.download.server_version
         {
             return None;
         }
@@ -190,11 +191,10 @@ impl Device {
         let (own, _) = self.file.expect("it has identified itself");
         let integrated = run[0].last_integrated_client_version;
         let unknown = self.history.iter_mut().filter(|commit| commit.version > integrated);
-        let mut changes: Vec<_> =
-            unknown.filter_map(|commit| commit.change.as_mut()).collect();
-        let local = changes.iter().map(|change| {
-            Concurrent::new(change.reciprocal.clone(), change.timestamp, own)
-        });
+        let mut changes: Vec<_> = unknown.filter_map(|commit| commit.change.as_mut()).collect();
+        let local = changes
+            .iter()
+            .map(|change| Concurrent::new(change.reciprocal.clone(), change.timestamp, own));
         let mut local: Vec<_> = local.collect();
         let remote = run.iter().map(|changeset| {
             let decoded = Changeset::decode(&changeset.bytes).map_err(refused)?;

@@ -44,7 +44,7 @@ pub(super) const POISONS: [Poison; 10] = [
 /// `valid` is what to start with, made from the state at `base`.
 pub(super) fn upload(
     poison: Poison,
-    valid: Changeset,
+    valid: &Changeset,
     state: &State,
     base: ServerVersion,
     last: u64,
@@ -61,7 +61,9 @@ pub(super) fn upload(
     };
     let mut bad = changeset(last + 2, bytes(poison, state));
     match poison {
-        Poison::FutureBase => bad.cursor.last_integrated_server_version = ServerVersion(base.0 + 100),
+        Poison::FutureBase => {
+            bad.cursor.last_integrated_server_version = ServerVersion(base.0 + 100);
+        }
         Poison::OtherAuthor => bad.origin_file_ident = FileIdent(2),
         _ => (),
     }

@@ -3,21 +3,22 @@
 //! The server is the production code over a record in memory; the devices do what official ones do. A case is a
 //! list of events; a failure prints what they led to.
 
+mod app;
 mod device;
 mod hostile;
 mod message;
 mod schema;
 mod server;
-mod transaction;
 mod world;
+mod writer;
 
 use proptest::collection::{SizeRange, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+use app::{Action, Style};
 use hostile::POISONS;
 use server::NODES;
-use transaction::{Action, Style};
 use world::{Event, World};
 
 /// What the clocks of devices do.

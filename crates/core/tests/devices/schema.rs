@@ -71,7 +71,11 @@ fn target(class: &str, field: &str) -> &'static str {
 }
 
 /// What declares the classes and columns of a version that the objects do not have yet.
-pub(super) fn declarations(state: &State, version: AppVersion, changeset: &mut Changeset) -> Vec<Instruction> {
+pub(super) fn declarations(
+    state: &State,
+    version: AppVersion,
+    changeset: &mut Changeset,
+) -> Vec<Instruction> {
     let schema = state.schema();
     let mut instructions = Vec::new();
     for class in ["A", "B", "C", "E", "F", ASYMMETRIC] {

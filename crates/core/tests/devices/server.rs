@@ -252,8 +252,9 @@ impl Server {
             changesets: queued.changesets.clone(),
         });
         let mut objects = Transaction::new(self.record.state.schema(), &self.record);
-        let integration = integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
-            .map_err(failed)?;
+        let integration =
+            integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
+                .map_err(failed)?;
         Ok((integration, objects.finish()))
     }
 }
@@ -265,9 +266,8 @@ impl Record {
 
     /// How often a changeset is in the history.
     pub(super) fn count(&self, ident: FileIdent, version: ClientVersion) -> usize {
-        let is_it = |entry: &&Entry| {
-            entry.origin_file_ident == ident && entry.client_version == version
-        };
+        let is_it =
+            |entry: &&Entry| entry.origin_file_ident == ident && entry.client_version == version;
         self.entries.iter().filter(is_it).count()
     }
 
@@ -277,7 +277,11 @@ impl Record {
         for entry in &self.entries {
             let changeset = Changeset::decode(&entry.changeset).map_err(failed)?;
             let applied = replayed.apply(&changeset).map_err(failed)?;
-            prop_assert!(applied.rewritten.is_none(), "{} is not for devices", entry.version.version);
+            prop_assert!(
+                applied.rewritten.is_none(),
+                "{} is not for devices",
+                entry.version.version
+            );
         }
         prop_assert_eq!(&replayed, &self.state, "the history, and the objects");
         Ok(())
@@ -298,7 +302,8 @@ impl Record {
 
     /// Takes a commit, if it leaves everything as it has to be.
     fn commit(&mut self, integration: Integration, changes: Changes) -> Result<(), TestCaseError> {
-        let Integration { entries, client_files, forget_reciprocals, reciprocals, .. } = integration;
+        let Integration { entries, client_files, forget_reciprocals, reciprocals, .. } =
+            integration;
         for entry in entries {
             self.append(entry)?;
         }

@@ -10,12 +10,13 @@ use bailiwick_protocol::version::{DownloadCursor, OriginTimestamp};
 use proptest::prelude::*;
 
 use super::Clocks;
+use super::app::{Action, Style};
 use super::device::Device;
 use super::hostile::{self, Poison};
 use super::message::{DownloadMessage, UploadMessage};
 use super::schema::AppVersion;
 use super::server::{Connection, NODES, Server};
-use super::transaction::{Action, Style, Writer};
+use super::writer::Writer;
 
 /// What happens next; devices go by number.
 #[derive(Clone, Debug)]
@@ -97,11 +98,8 @@ impl World {
             .and_then(|()| events.iter().try_for_each(|event| self.handle(event)))
             .and_then(|()| self.settle())
             .and_then(|()| self.compare());
-        outcome.map_err(|error| match error {
-            TestCaseError::Fail(reason) => {
-                TestCaseError::fail(format!("{reason}\nwhat happened:\n{}", self.trace))
-            }
-            rejected => rejected,
+        outcome.map_err(|error| {
+            TestCaseError::fail(format!("{error}\nwhat happened:\n{}", self.trace))
         })
     }
 
@@ -145,9 +143,12 @@ impl World {
 
     fn write(&mut self, device: usize, time: u8, actions: &[Action]) {
         let timestamp = self.timestamp(time);
-        let mut writer = Writer::new(self.devices[device].state.clone(), device, self.style);
+        let mut writer =
+            Writer::new(self.devices[device].state.clone(), number(device), self.style);
         writer.declare(AppVersion::First);
-        actions.iter().for_each(|&action| writer.act(action));
+        for &action in actions {
+            writer.act(action);
+        }
         let Writer { state, changeset, .. } = writer;
         self.note(&format!("device {device} writes at {}: {}", timestamp.0, text(&changeset)));
         self.devices[device].state = state;
@@ -157,13 +158,12 @@ impl World {
     fn connect(&mut self, device: usize, node: usize) -> Result<(), TestCaseError> {
         let connection = self.new_connection(node);
         let (it, wire) = (&mut self.devices[device], &mut self.wires[device]);
-        let file = match it.file {
-            Some(file) => file,
-            None => {
-                let file = self.server.allocate();
-                it.set_file(file);
-                file
-            }
+        let file = if let Some(file) = it.file {
+            file
+        } else {
+            let file = self.server.allocate();
+            it.set_file(file);
+            file
         };
         *wire = Wire { connection: Some(connection), ..Wire::default() };
         it.connect();
@@ -278,10 +278,12 @@ impl World {
 
     fn server_write(&mut self, time: u8, actions: &[Action]) -> Result<(), TestCaseError> {
         let timestamp = self.timestamp(time);
-        let author = self.devices.len();
+        let author = number(self.devices.len());
         let mut writer = Writer::new(self.server.record.state.clone(), author, self.style);
         writer.declare(AppVersion::First);
-        actions.iter().for_each(|&action| writer.act(action));
+        for &action in actions {
+            writer.act(action);
+        }
         self.note(&format!("the server writes at {}: {}", timestamp.0, text(&writer.changeset)));
         self.server.write(timestamp, &writer.changeset)
     }
@@ -294,12 +296,14 @@ impl World {
             DownloadCursor { server_version: latest.version, ..DownloadCursor::default() };
         self.server.identify(connection, file, download, latest)?;
         let state = &self.server.record.state;
-        let mut writer = Writer::new(state.clone(), self.devices.len() + 1, self.style);
+        let mut writer = Writer::new(state.clone(), number(self.devices.len() + 1), self.style);
         writer.declare(AppVersion::First);
-        actions.iter().for_each(|&action| writer.act(action));
+        for &action in actions {
+            writer.act(action);
+        }
         let last = 1 + 2 * self.attacks;
         self.attacks += 1;
-        let message = hostile::upload(poison, writer.changeset, state, latest.version, last);
+        let message = hostile::upload(poison, &writer.changeset, state, latest.version, last);
         let outcome = self.server.receive(connection, file.0, message);
         match poison {
             // What contradicts the session itself does not even get into the queue.
@@ -382,6 +386,11 @@ fn same(server: &str, state: &State, who: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(differs, None, "the server's line, and that of {}", who);
     prop_assert_eq!(server.len(), state.len(), "{} has another number of lines", who);
     Ok(())
+}
+
+/// A device's number, as apps use it.
+fn number(device: usize) -> u8 {
+    u8::try_from(device).expect("there are few devices")
 }
 
 /// A changeset in one line, without declarations.

@@ -6,7 +6,9 @@
 //! - `EraseColumn` and `EraseTable`;
 //! - `ArrayMove` in lists whose elements have something inside: lists of embedded objects, and lists of mixed
 //!   values but one that never holds collections;
-//! - `Clear` of a collection that is an element of a list;
+//! - `Clear` of a collection that is an element of a list, or by itself of one that is an entry of a dictionary:
+//!   where an earlier erasure of that entry came first, the later `Clear` finds nothing that it could clear, and
+//!   is refused;
 //! - a dictionary entry with an embedded object is only made by the device whose name its key has, and only
 //!   where there is none; anyone changes what is inside and erases it;
 //! - a mixed value changes between list, dictionary and others only with clocks that do not go back, and an
@@ -16,13 +18,11 @@
 
 use bailiwick_core::schema::{Column, Slot, ValueType};
 use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State, Value};
-use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Instruction, Link, ObjectKey, PathElement, Payload, Target,
-    UpdateKind,
-};
+use bailiwick_protocol::changeset::{CollectionKind, Instruction, Link, Payload, UpdateKind};
 
 use super::Clocks;
-use super::schema::{ALWAYS_LIST, ASYMMETRIC, AppVersion, FLAT_LIST, declarations};
+use super::schema::{ALWAYS_LIST, ASYMMETRIC, AppVersion, FLAT_LIST};
+use super::writer::{Hop, Place, Writer, size};
 
 /// What an app is told to do; it does the nearest thing that is possible.
 #[derive(Clone, Copy, Debug)]
@@ -41,50 +41,7 @@ pub(super) struct Style {
     pub(super) columns: u32,
 }
 
-/// A write transaction.
-pub(super) struct Writer {
-    /// The objects, with what is written so far.
-    pub(super) state: State,
-    pub(super) changeset: Changeset,
-    /// A name for the device.
-    author: usize,
-    style: Style,
-}
-
-/// A place in an object, by names.
-#[derive(Clone)]
-struct Place {
-    class: String,
-    key: PrimaryKey,
-    field: String,
-    path: Vec<Hop>,
-}
-
-#[derive(Clone)]
-enum Hop {
-    Index(usize),
-    Key(String),
-}
-
-/// A link that has to go before its object does.
-enum Holder {
-    Value,
-    Element { len: usize },
-    Member,
-}
-
 impl Writer {
-    pub(super) fn new(state: State, author: usize, style: Style) -> Self {
-        Self { state, changeset: Changeset::default(), author, style }
-    }
-
-    /// Declares what this version of the app has.
-    pub(super) fn declare(&mut self, version: AppVersion) {
-        for instruction in declarations(&self.state, version, &mut self.changeset) {
-            self.write(instruction);
-        }
-    }
-
     pub(super) fn act(&mut self, Action { what, object, seed }: Action) {
         let mut dice = Dice(seed.into());
         let (class, key) = match object % 16 {
@@ -104,17 +61,8 @@ impl Writer {
         }
     }
 
-    /// Takes an instruction into the transaction.
-    pub(super) fn write(&mut self, instruction: Instruction) {
-        let strings = self.changeset.strings.clone();
-        let alone = Changeset { strings, instructions: vec![instruction.clone()] };
-        // A device applies everything as it writes it.
-        let _ = self.state.apply(&alone).unwrap_or_else(|error| panic!("{error}"));
-        self.changeset.instructions.push(instruction);
-    }
-
     fn log(&mut self, seed: u16) {
-        let key = PrimaryKey::Int(i64::from(seed) * 10 + self.author as i64);
+        let key = PrimaryKey::Int(i64::from(seed) * 10 + i64::from(self.author));
         let (table, object) = self.name_object(ASYMMETRIC, &key);
         self.write(Instruction::CreateObject { table, object });
         self.update(&Place::of(ASYMMETRIC, &key, "t"), Payload::String("logged".into()));
@@ -130,85 +78,6 @@ impl Writer {
         }
     }
 
-    /// Takes away all links to an object, then the object.
-    fn erase(&mut self, class: &str, key: &PrimaryKey) {
-        let target = bailiwick_core::state::Link {
-            class: self.state.schema().class(class).expect("it has objects").id(),
-            key: key.clone(),
-        };
-        let mut holders = Vec::new();
-        for other in self.state.schema().classes() {
-            for (other_key, object) in self.state.objects(other.id()).unwrap() {
-                if (other.name(), &other_key) == (class, key) {
-                    continue;
-                }
-                for (name, column) in other.columns() {
-                    let Some(value) = object.get(column.id) else { continue };
-                    let place = Place::of(other.name(), &other_key, name);
-                    self.find_links(value, column.value_type, &place, &target, &mut holders);
-                }
-            }
-        }
-        for (place, holder) in holders {
-            let target_place = self.target(&place);
-            match holder {
-                Holder::Value => self.update(&place, Payload::Null),
-                Holder::Element { len } => {
-                    let prior_size = size(len);
-                    self.write(Instruction::ArrayErase { target: target_place, prior_size });
-                }
-                Holder::Member => {
-                    let (table, object) = self.name_object(class, key);
-                    let value = Payload::Link(Link { table, object });
-                    self.write(Instruction::SetErase { target: target_place, value });
-                }
-            }
-        }
-        let (table, object) = self.name_object(class, key);
-        self.write(Instruction::EraseObject { table, object });
-    }
-
-    fn find_links(
-        &self,
-        value: &Value,
-        value_type: ValueType,
-        place: &Place,
-        target: &bailiwick_core::state::Link,
-        found: &mut Vec<(Place, Holder)>,
-    ) {
-        let is_it = |value: &Value| matches!(value, Value::Link(link) if **link == *target);
-        match value {
-            Value::Link(_) if is_it(value) => found.push((place.clone(), Holder::Value)),
-            Value::List(list) => {
-                let mut len = list.len();
-                // From the end, so that what is erased moves nothing that comes later.
-                for (index, element) in list.iter().enumerate().collect::<Vec<_>>().into_iter().rev() {
-                    if is_it(element) {
-                        found.push((place.at(Hop::Index(index)), Holder::Element { len }));
-                        len -= 1;
-                    } else {
-                        let at = place.at(Hop::Index(index));
-                        self.find_links(element, value_type, &at, target, found);
-                    }
-                }
-            }
-            Value::Set(set) if set.iter().any(is_it) => found.push((place.clone(), Holder::Member)),
-            Value::Dictionary(dictionary) => {
-                for (key, entry) in dictionary.iter() {
-                    self.find_links(entry, value_type, &place.key(key), target, found);
-                }
-            }
-            Value::Object(object) => {
-                for (name, column) in self.embedded_columns(value_type) {
-                    if let Some(value) = object.get(column.id) {
-                        self.find_links(value, column.value_type, &place.key(&name), target, found);
-                    }
-                }
-            }
-            _ => (),
-        }
-    }
-
     fn change_field(&mut self, class: &str, key: &PrimaryKey, object: &Object, dice: &mut Dice) {
         let class = self.state.schema().class(class).expect("it has objects");
         let columns = class.columns().filter(|(name, _)| !class.is_primary_key(name));
@@ -221,7 +90,13 @@ impl Writer {
         self.change_column(&place, &column, object.get(column.id), dice);
     }
 
-    fn change_column(&mut self, place: &Place, column: &Column, value: Option<&Value>, dice: &mut Dice) {
+    fn change_column(
+        &mut self,
+        place: &Place,
+        column: &Column,
+        value: Option<&Value>,
+        dice: &mut Dice,
+    ) {
         let value = value.cloned().unwrap_or_else(|| column.default_value());
         let Column { value_type, nullable, collection, .. } = *column;
         let slot = Slot { value_type, nullable, collection };
@@ -238,6 +113,7 @@ impl Writer {
     /// Changes a field or a dictionary entry that is there.
     fn change_value(&mut self, place: &Place, slot: Slot, value: &Value, dice: &mut Dice) {
         let is_entry = slot.collection == CollectionKind::Dictionary;
+        let keeps_kind = place.field == ALWAYS_LIST || self.style.clocks == Clocks::Jumping;
         match (value, slot.value_type) {
             (Value::Object(object), ValueType::Embedded(_)) => match dice.roll(6) {
                 0 if !is_entry => self.update(place, Payload::Null),
@@ -253,10 +129,9 @@ impl Writer {
             (Value::Dictionary(entries), _) if dice.roll(5) > 0 => {
                 self.change_dictionary(place, slot, entries, dice);
             }
-            (Value::List(_), _) if place.field == ALWAYS_LIST => (),
+            (Value::List(_) | Value::Dictionary(_), _) if keeps_kind => (),
             (Value::Null, _) if place.field == ALWAYS_LIST => self.update(place, Payload::List),
-            (Value::List(_) | Value::Dictionary(_), _) if self.style.clocks == Clocks::Jumping => (),
-            (_, ValueType::Mixed) if self.style.clocks == Clocks::Steady && dice.is(2) => {
+            (_, ValueType::Mixed) if !keeps_kind && dice.is(2) => {
                 let (payload, collection) = match dice.roll(2) {
                     0 => (Payload::List, CollectionKind::List),
                     _ => (Payload::Dictionary, CollectionKind::Dictionary),
@@ -266,7 +141,7 @@ impl Writer {
                 self.write(Instruction::Clear { target, collection });
             }
             (Value::Int(_), _) if !is_entry && dice.is(2) => {
-                let (target, value) = (self.target(place), dice.roll(5) as i64 - 2);
+                let (target, value) = (self.target(place), dice.small(5) - 2);
                 self.write(Instruction::AddInteger { target, value });
             }
             _ => {
@@ -291,11 +166,10 @@ impl Writer {
             ValueType::Embedded(_) => false,
             _ => true,
         };
-        let is_element = matches!(place.path.last(), Some(Hop::Index(_)));
         let index = if len > 0 { dice.roll(len) } else { 0 };
         let at = place.at(Hop::Index(index));
         match dice.roll(16) {
-            0 if !is_element => {
+            0 if place.can_be_cleared(slot) => {
                 let target = self.target(place);
                 self.write(Instruction::Clear { target, collection: CollectionKind::List });
             }
@@ -366,9 +240,14 @@ impl Writer {
         }
     }
 
-    fn change_dictionary(&mut self, place: &Place, slot: Slot, entries: &Dictionary, dice: &mut Dice) {
+    fn change_dictionary(
+        &mut self,
+        place: &Place,
+        slot: Slot,
+        entries: &Dictionary,
+        dice: &mut Dice,
+    ) {
         let slot = Slot { collection: CollectionKind::Dictionary, ..slot };
-        let is_element = matches!(place.path.last(), Some(Hop::Index(_)));
         let is_embedded = matches!(slot.value_type, ValueType::Embedded(_));
         let key = match dice.roll(3) {
             _ if is_embedded && dice.is(2) => format!("of {}", self.author),
@@ -378,7 +257,7 @@ impl Writer {
         };
         let at = place.key(&key);
         match (dice.roll(12), entries.get(&key)) {
-            (0, _) if !is_element => {
+            (0, _) if place.can_be_cleared(slot) => {
                 let target = self.target(place);
                 self.write(Instruction::Clear { target, collection: CollectionKind::Dictionary });
             }
@@ -400,7 +279,8 @@ impl Writer {
     /// A value that is no collection; `None` if it would be a link and there is nothing to link to.
     fn scalar(&mut self, slot: Slot, place: &Place, dice: &mut Dice) -> Option<Payload> {
         let is_single = slot.collection == CollectionKind::Single;
-        let link_target = |state: &State, class| Some(state.schema().class_by_id(class)?.name().to_owned());
+        let link_target =
+            |state: &State, class| Some(state.schema().class_by_id(class)?.name().to_owned());
         match slot.value_type {
             ValueType::Link(class) => {
                 if is_single && dice.is(4) {
@@ -426,90 +306,13 @@ impl Writer {
 
     /// A link to one of the objects of a class.
     fn link(&mut self, class: &str, dice: &mut Dice) -> Option<Payload> {
-        let objects = self.state.objects(self.state.schema().class(class)?.id()).unwrap();
+        let objects = self.objects(self.state.schema().class(class)?);
         if objects.is_empty() {
             return None;
         }
         let (key, _) = dice.pick(&objects);
         let (table, object) = self.name_object(class, key);
         Some(Payload::Link(Link { table, object }))
-    }
-
-    fn update(&mut self, place: &Place, value: Payload) {
-        let target = self.target(place);
-        self.write(Instruction::Update {
-            target,
-            value,
-            kind: UpdateKind::Value { is_default: false },
-        });
-    }
-
-    fn object(&self, class: &str, key: &PrimaryKey) -> Option<Object> {
-        let class = self.state.schema().class(class)?.id();
-        let objects = self.state.objects(class).unwrap();
-        objects.into_iter().find(|(other, _)| other == key).map(|(_, object)| object)
-    }
-
-    fn embedded_columns(&self, value_type: ValueType) -> Vec<(String, Column)> {
-        let class = value_type.target().and_then(|class| self.state.schema().class_by_id(class));
-        let columns = class.into_iter().flat_map(|class| class.columns());
-        columns.map(|(name, column)| (name.to_owned(), *column)).collect()
-    }
-
-    fn payload(&mut self, value: &Value) -> Payload {
-        match value {
-            Value::Int(value) => Payload::Int(*value),
-            Value::Bool(value) => Payload::Bool(*value),
-            Value::String(text) => Payload::String((**text).into()),
-            Value::Link(link) => {
-                let class = self.state.schema().class_by_id(link.class).unwrap().name().to_owned();
-                let (table, object) = self.name_object(&class, &link.key);
-                Payload::Link(Link { table, object })
-            }
-            _ => Payload::Null,
-        }
-    }
-
-    fn name_object(
-        &mut self,
-        class: &str,
-        key: &PrimaryKey,
-    ) -> (bailiwick_protocol::changeset::Symbol, ObjectKey) {
-        let strings = &mut self.changeset.strings;
-        let object = match key {
-            PrimaryKey::Int(value) => ObjectKey::Int(*value),
-            PrimaryKey::String(text) => ObjectKey::String(strings.intern(text)),
-            _ => ObjectKey::Null,
-        };
-        (strings.intern(class), object)
-    }
-
-    fn target(&mut self, place: &Place) -> Target {
-        let (table, object) = self.name_object(&place.class, &place.key);
-        let strings = &mut self.changeset.strings;
-        let path = place.path.iter().map(|hop| match hop {
-            Hop::Index(index) => PathElement::Index(size(*index)),
-            Hop::Key(key) => PathElement::Key(strings.intern(key)),
-        });
-        let path = path.collect();
-        Target { table, object, field: strings.intern(&place.field), path }
-    }
-}
-
-impl Place {
-    fn of(class: &str, key: &PrimaryKey, field: &str) -> Self {
-        let (class, field) = (class.to_owned(), field.to_owned());
-        Self { class, key: key.clone(), field, path: Vec::new() }
-    }
-
-    fn at(&self, hop: Hop) -> Self {
-        let mut place = self.clone();
-        place.path.push(hop);
-        place
-    }
-
-    fn key(&self, key: &str) -> Self {
-        self.at(Hop::Key(key.to_owned()))
     }
 }
 
@@ -536,14 +339,15 @@ impl Dice {
     }
 
     fn int(&mut self) -> Payload {
-        Payload::Int(self.roll(6) as i64)
+        Payload::Int(self.small(6))
+    }
+
+    /// A number below `sides`.
+    fn small(&mut self, sides: u8) -> i64 {
+        i64::try_from(self.roll(sides.into())).expect("it is below a u8")
     }
 }
 
 fn text(dice: &mut Dice) -> Payload {
     Payload::String(["", "a", "b", "long enough"][dice.roll(4)].into())
-}
-
-fn size(len: usize) -> u32 {
-    u32::try_from(len).expect("lists are short")
 }
