@@ -162,7 +162,8 @@ pub enum IntegrationError<E: std::error::Error + 'static> {
 /// Integrates the uploads of several client files, in the order of their idents, each past those before it.
 ///
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
-/// are integrated as if it had not come. Costs what [`merge`] costs for the changesets that are
+/// are integrated as if it had not come. Changesets that the client file's record has already are left out: the
+/// device may have sent them again over another connection, whose server was faster. Costs what [`merge`] costs for the changesets that are
 /// concurrent; a changeset with nothing concurrent is decoded once, and its bytes are kept.
 ///
 /// # Errors
@@ -180,7 +181,9 @@ where
 {
     uploads.sort_by_key(|upload| upload.file_ident);
     let mut result = Integration::default();
-    for upload in uploads {
+    for mut upload in uploads {
+        let integrated = upload.file.upload_cursor.client_version;
+        upload.changesets.retain(|changeset| changeset.cursor.client_version > integrated);
         let savepoint = objects.savepoint();
         let mut step = Step { base, history, objects, result: &result, upload: &upload };
         match step.run() {

@@ -1,0 +1,395 @@
+//! One realm of a server: what a store keeps of it, and what is only in the memory of its nodes.
+//!
+//! What is integrated, checked and scanned is the production code's business. Here is what surrounds it: a
+//! record that is replaced as a whole, and the queues and sessions, which a restart forgets. A node that is told
+//! that its commit is outdated computes it again, so that here all commits are computed from the record as it is.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use bailiwick_core::apply::{Changes, Transaction};
+use bailiwick_core::history::{
+    Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, Integration, Rejection, Scan,
+    Upload, UploadProgress, UploadedChangeset, check_ident, integrate, required_protocol,
+};
+use bailiwick_core::state::{ObjectRow, ObjectStore, State};
+use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{
+    ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::message::{DownloadMessage, DownloadedChangeset, UploadMessage};
+
+/// One connection of a device; another one has another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) number: u64,
+    /// The node that it leads to.
+    pub(super) node: usize,
+}
+
+/// How many nodes serve the realm.
+pub(super) const NODES: usize = 2;
+
+/// What a store keeps.
+#[derive(Clone, Default)]
+pub(super) struct Record {
+    pub(super) entries: Vec<Entry>,
+    pub(super) state: State,
+    files: BTreeMap<FileIdent, ClientFile>,
+    reciprocals: BTreeMap<(FileIdent, ServerVersion), Bytes>,
+}
+
+/// The record, and the nodes over it.
+#[derive(Default)]
+pub(super) struct Server {
+    pub(super) record: Record,
+    /// How often a node was started: the salt of its versions.
+    runs: u64,
+    nodes: [Node; NODES],
+}
+
+/// A process.
+#[derive(Default)]
+struct Node {
+    salt: u64,
+    sessions: BTreeMap<FileIdent, Session>,
+    queue: BTreeMap<FileIdent, Queued>,
+}
+
+/// A bound client file.
+struct Session {
+    connection: Connection,
+    uploads: UploadProgress,
+    downloads: DownloadCursor,
+}
+
+/// What a client file has queued.
+#[derive(Default)]
+struct Queued {
+    progress: UploadCursor,
+    locked: ServerVersion,
+    changesets: Vec<UploadedChangeset>,
+}
+
+const USER: &str = "user";
+
+impl Server {
+    pub(super) fn allocate(&mut self) -> (FileIdent, Salt) {
+        let number = self.record.files.len() as u64;
+        let (ident, salt) = (FileIdent(FileIdent::FIRST_CLIENT.0 + number), Salt(1000 + number));
+        let file = ClientFile {
+            salt,
+            user_id: USER.to_owned(),
+            upload_cursor: UploadCursor::default(),
+            locked_server_version: ServerVersion::default(),
+            last_seen_ms: 1,
+        };
+        self.record.files.insert(ident, file);
+        (ident, salt)
+    }
+
+    /// Binds a client file to a connection; another connection to the node loses it.
+    pub(super) fn identify(
+        &mut self,
+        connection: Connection,
+        (file_ident, salt): (FileIdent, Salt),
+        download: DownloadCursor,
+        latest: SaltedVersion,
+    ) -> Result<(), TestCaseError> {
+        let client_type = ClientType::Regular;
+        let claim = Claim { file_ident, salt, user_id: USER, download, latest, client_type };
+        let file = self.record.files.get(&file_ident);
+        let known = self.record.salt_of(latest.version);
+        check_ident(&claim, file, self.record.head().version, known)
+            .map_err(|error| TestCaseError::fail(format!("IDENT is refused: {error}")))?;
+        let file = file.expect("the check refuses an ident without a record");
+        let node = &mut self.nodes[connection.node];
+        let (threshold, locked) = match node.queue.get(&file_ident) {
+            Some(queued) => (queued.progress, queued.locked),
+            None => (file.upload_cursor, file.locked_server_version),
+        };
+        let uploads = UploadProgress::new(threshold, locked);
+        node.sessions.insert(file_ident, Session { connection, uploads, downloads: download });
+        Ok(())
+    }
+
+    /// Queues an UPLOAD, unless it comes from a connection that is dead without knowing it.
+    pub(super) fn receive(
+        &mut self,
+        connection: Connection,
+        file_ident: FileIdent,
+        message: UploadMessage,
+    ) -> Result<(), TestCaseError> {
+        let node = &mut self.nodes[connection.node];
+        let session = node.sessions.get_mut(&file_ident);
+        let Some(session) = session.filter(|session| session.connection == connection) else {
+            return Ok(());
+        };
+        let UploadMessage { progress, locked, changesets } = message;
+        let cursors = changesets.iter().map(|changeset| changeset.cursor);
+        let check = session
+            .uploads
+            .check(progress, locked, session.downloads.server_version, cursors)
+            .map_err(|error| TestCaseError::fail(format!("UPLOAD is refused: {error}")))?;
+        if let Some(progress) = check.queue {
+            let queued = node.queue.entry(file_ident).or_default();
+            queued.progress = progress;
+            queued.locked = locked;
+            queued.changesets.extend(changesets.into_iter().skip(check.ignored));
+        }
+        Ok(())
+    }
+
+    /// Integrates all that a node has queued as one commit, and ends the sessions whose uploads are refused.
+    pub(super) fn integrate(&mut self, node: usize) -> Result<Vec<Rejection>, TestCaseError> {
+        let (integration, changes) = self.compute(node)?;
+        self.nodes[node].queue.clear();
+        for rejection in &integration.rejections {
+            self.nodes[node].sessions.remove(&rejection.file_ident);
+        }
+        let rejections = integration.rejections.clone();
+        self.record.commit(integration, changes)?;
+        Ok(rejections)
+    }
+
+    /// As [`integrate`](Self::integrate), but the process ends before the commit.
+    pub(super) fn crash_in_integration(&mut self, node: usize) -> Result<(), TestCaseError> {
+        self.compute(node)?;
+        self.restart(node);
+        Ok(())
+    }
+
+    /// Starts a node again from the record.
+    pub(super) fn restart(&mut self, node: usize) {
+        self.runs += 1;
+        self.nodes[node] = Node { salt: self.runs, ..Node::default() };
+    }
+
+    /// Writes something of its own, which `write` makes from the objects.
+    pub(super) fn write(
+        &mut self,
+        timestamp: OriginTimestamp,
+        changeset: &Changeset,
+    ) -> Result<(), TestCaseError> {
+        let mut objects = Transaction::new(self.record.state.schema(), &self.record);
+        let applied = objects.apply(changeset).map_err(failed)?;
+        let changes = objects.finish();
+        let changeset = applied.rewritten.as_ref().unwrap_or(changeset);
+        let bytes = Bytes::from(changeset.encode());
+        let base = self.base(0);
+        let entry = Entry {
+            version: SaltedVersion { version: base.head.next(), salt: base.salt },
+            origin_file_ident: FileIdent::SELF,
+            client_version: ClientVersion::default(),
+            origin_timestamp: timestamp,
+            required_protocol: required_protocol(changeset),
+            cumulative_len: base.cumulative_len + bytes.len() as u64,
+            changeset: bytes,
+        };
+        let integration = Integration { entries: vec![entry], ..Integration::default() };
+        self.record.commit(integration, changes)
+    }
+
+    /// The next DOWNLOAD of a session, if the connection has it.
+    pub(super) fn download(
+        &mut self,
+        connection: Connection,
+        file_ident: FileIdent,
+        soft_limit: usize,
+    ) -> Option<DownloadMessage> {
+        let session = self.nodes[connection.node].sessions.get_mut(&file_ident)?;
+        if session.connection != connection {
+            return None;
+        }
+        let mut scan = Scan::new(file_ident, session.downloads, soft_limit);
+        for entry in self.record.after(session.downloads.server_version) {
+            if !scan.push(entry) {
+                break;
+            }
+        }
+        let download = scan.finish();
+        session.downloads = download.cursor;
+        let changesets = download.items.iter().map(|item| DownloadedChangeset {
+            server_version: item.entry.version.version,
+            last_integrated_client_version: item.last_integrated_client_version,
+            origin_timestamp: item.entry.origin_timestamp,
+            origin_file_ident: item.origin_file_ident(),
+            bytes: item.entry.changeset.clone(),
+        });
+        Some(DownloadMessage {
+            cursor: download.cursor,
+            latest: self.record.head(),
+            upload: self.record.files[&file_ident].upload_cursor,
+            changesets: changesets.collect(),
+        })
+    }
+
+    /// Whether a client file has queued changesets in a node.
+    pub(super) fn has_queued(&self, node: usize, ident: Option<FileIdent>) -> bool {
+        let queued = ident.and_then(|ident| self.nodes[node].queue.get(&ident));
+        queued.is_some_and(|queued| !queued.changesets.is_empty())
+    }
+
+    fn base(&self, node: usize) -> Base {
+        Base {
+            head: self.record.head().version,
+            cumulative_len: self.record.entries.last().map_or(0, |entry| entry.cumulative_len),
+            salt: Salt(1 + self.nodes[node].salt),
+            now_ms: 1,
+        }
+    }
+
+    fn compute(&self, node: usize) -> Result<(Integration, Changes), TestCaseError> {
+        let uploads = self.nodes[node].queue.iter().map(|(ident, queued)| Upload {
+            file_ident: *ident,
+            file: self.record.files[ident].clone(),
+            progress: queued.progress,
+            locked: queued.locked,
+            changesets: queued.changesets.clone(),
+        });
+        let mut objects = Transaction::new(self.record.state.schema(), &self.record);
+        let integration =
+            integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
+                .map_err(failed)?;
+        Ok((integration, objects.finish()))
+    }
+}
+
+impl Record {
+    pub(super) fn head(&self) -> SaltedVersion {
+        self.entries.last().map(|entry| entry.version).unwrap_or_default()
+    }
+
+    /// How often a changeset is in the history.
+    pub(super) fn count(&self, ident: FileIdent, version: ClientVersion) -> usize {
+        let is_it =
+            |entry: &&Entry| entry.origin_file_ident == ident && entry.client_version == version;
+        self.entries.iter().filter(is_it).count()
+    }
+
+    /// The entries from nothing give the objects, and are in the form that devices can apply.
+    pub(super) fn check_projection(&self) -> Result<(), TestCaseError> {
+        let mut replayed = State::default();
+        for entry in &self.entries {
+            let changeset = Changeset::decode(&entry.changeset).map_err(failed)?;
+            let applied = replayed.apply(&changeset).map_err(failed)?;
+            prop_assert!(
+                applied.rewritten.is_none(),
+                "{} is not for devices",
+                entry.version.version
+            );
+        }
+        prop_assert_eq!(&replayed, &self.state, "the history, and the objects");
+        Ok(())
+    }
+
+    fn salt_of(&self, version: ServerVersion) -> Option<Salt> {
+        if version == ServerVersion::default() {
+            return Some(Salt::default());
+        }
+        let entry = self.entries.iter().find(|entry| entry.version.version == version);
+        entry.map(|entry| entry.version.salt)
+    }
+
+    fn after(&self, version: ServerVersion) -> &[Entry] {
+        let first = self.entries.partition_point(|entry| entry.version.version <= version);
+        &self.entries[first..]
+    }
+
+    /// Takes a commit, if it leaves everything as it has to be.
+    fn commit(&mut self, integration: Integration, changes: Changes) -> Result<(), TestCaseError> {
+        let Integration { entries, client_files, forget_reciprocals, reciprocals, .. } =
+            integration;
+        for entry in entries {
+            self.append(entry)?;
+        }
+        for (ident, file) in client_files {
+            let before = self.files.insert(ident, file.clone()).expect("it was allocated");
+            let (old, new) = (before.upload_cursor, file.upload_cursor);
+            prop_assert!(old.client_version <= new.client_version);
+            prop_assert!(old.last_integrated_server_version <= new.last_integrated_server_version);
+            prop_assert!(before.locked_server_version <= file.locked_server_version);
+            prop_assert!(new.is_consistent() && new.is_mutually_consistent(old));
+        }
+        for (ident, until) in forget_reciprocals {
+            self.reciprocals.retain(|(of, version), _| *of != ident || *version > until);
+        }
+        for (ident, version, bytes) in reciprocals {
+            self.reciprocals.insert((ident, version), bytes);
+        }
+        self.state.commit(changes);
+        self.check_files()
+    }
+
+    fn append(&mut self, entry: Entry) -> Result<(), TestCaseError> {
+        prop_assert_eq!(entry.version.version, self.head().version.next());
+        let len = self.entries.last().map_or(0, |last| last.cumulative_len);
+        prop_assert_eq!(entry.cumulative_len, len + entry.changeset.len() as u64);
+        let ident = entry.origin_file_ident;
+        if ident != FileIdent::SELF {
+            prop_assert!(self.files.contains_key(&ident), "client file {} wrote something", ident);
+            let mut earlier = self.entries.iter().filter(|other| other.origin_file_ident == ident);
+            prop_assert!(
+                earlier.all(|other| other.client_version < entry.client_version),
+                "client file {} goes back to {}",
+                ident,
+                entry.client_version
+            );
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), TestCaseError> {
+        let head = self.head().version;
+        for file in self.files.values() {
+            prop_assert!(file.upload_cursor.last_integrated_server_version <= head);
+            prop_assert!(file.locked_server_version <= head);
+        }
+        for &(ident, version) in self.reciprocals.keys() {
+            let base = self.files[&ident].upload_cursor.last_integrated_server_version;
+            prop_assert!(base < version && version <= head, "{} of {} is kept", version, ident);
+            let entry = self.after(ServerVersion(version.0 - 1)).first().expect("up to the head");
+            prop_assert_ne!(entry.origin_file_ident, ident);
+        }
+        Ok(())
+    }
+}
+
+impl ConcurrentHistory for Record {
+    type Error = Infallible;
+
+    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Infallible> {
+        Ok(self.after(after).to_vec())
+    }
+
+    fn reciprocals(
+        &self,
+        ident: FileIdent,
+        after: ServerVersion,
+    ) -> Result<Vec<(ServerVersion, Bytes)>, Infallible> {
+        let range = (ident, after.next())..=(ident, ServerVersion(u64::MAX));
+        let forms = self.reciprocals.range(range);
+        Ok(forms.map(|((_, version), bytes)| (*version, bytes.clone())).collect())
+    }
+}
+
+impl ObjectStore for Record {
+    type Error = Infallible;
+
+    fn object(&self, row: &[u8]) -> Result<Option<Bytes>, Infallible> {
+        self.state.object(row)
+    }
+
+    fn rows(&self, prefix: &[u8]) -> Result<Vec<ObjectRow>, Infallible> {
+        ObjectStore::rows(&self.state, prefix)
+    }
+}
+
+fn failed(error: impl std::fmt::Debug) -> TestCaseError {
+    TestCaseError::fail(format!("{error:?}"))
+}
