@@ -65,7 +65,7 @@ impl Peer {
     }
 
     /// Uploads a changeset of these instructions, in their JSON form, and waits until the server has acknowledged it.
-    pub(crate) fn write(&mut self, instructions: Value) {
+    pub(crate) fn write(&mut self, instructions: &Value) {
         let changeset: ChangesetJson =
             serde_json::from_value(json!({"strings": [], "instructions": instructions})).unwrap();
         self.upload(&Changeset::try_from(&changeset).unwrap());
