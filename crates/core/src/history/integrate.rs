@@ -162,9 +162,10 @@ pub enum IntegrationError<E: std::error::Error + 'static> {
 /// Integrates the uploads of several client files, in the order of their idents, each past those before it.
 ///
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
-/// are integrated as if it had not come. Changesets that the client file's record has already are left out: the
-/// device may have sent them again over another connection, whose server was faster. Costs what [`merge`] costs for the changesets that are
-/// concurrent; a changeset with nothing concurrent is decoded once, and its bytes are kept.
+/// are integrated as if it had not come. Changesets that the client file's record has already are left out:
+/// the device may have sent them again to another server, which was faster. Costs what [`merge`] costs for
+/// the changesets that are concurrent; a changeset with nothing concurrent is decoded once, and its bytes
+/// are kept.
 ///
 /// # Errors
 ///

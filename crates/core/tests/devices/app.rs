@@ -21,7 +21,7 @@ use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State
 use bailiwick_protocol::changeset::{CollectionKind, Instruction, Link, Payload, UpdateKind};
 
 use super::Clocks;
-use super::schema::{ALWAYS_LIST, ASYMMETRIC, AppVersion, FLAT_LIST};
+use super::schema::{ALWAYS_LIST, AppVersion, FLAT_LIST};
 use super::writer::{Hop, Place, Writer, size};
 
 /// What an app is told to do; it does the nearest thing that is possible.
@@ -54,18 +54,10 @@ impl Writer {
         };
         match (self.object(class, &key), what % 32) {
             (_, 0) => self.declare(AppVersion::Second),
-            (_, 1) => self.log(seed),
             (None, _) => self.create(class, &key, &mut dice),
-            (Some(_), 2) => self.erase(class, &key),
+            (Some(_), 1) => self.erase(class, &key),
             (Some(object), _) => self.change_field(class, &key, &object, &mut dice),
         }
-    }
-
-    fn log(&mut self, seed: u16) {
-        let key = PrimaryKey::Int(i64::from(seed) * 10 + i64::from(self.author));
-        let (table, object) = self.name_object(ASYMMETRIC, &key);
-        self.write(Instruction::CreateObject { table, object });
-        self.update(&Place::of(ASYMMETRIC, &key, "t"), Payload::String("logged".into()));
     }
 
     fn create(&mut self, class: &str, key: &PrimaryKey, dice: &mut Dice) {

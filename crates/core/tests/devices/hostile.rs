@@ -22,11 +22,12 @@ pub(super) enum Poison {
     WrongListSize,
     OtherKey,
     OtherColumn,
+    AsymmetricClass,
     FutureBase,
     OtherAuthor,
 }
 
-pub(super) const POISONS: [Poison; 10] = [
+pub(super) const POISONS: [Poison; 11] = [
     Poison::Truncated,
     Poison::Noise,
     Poison::UnknownClass,
@@ -35,6 +36,7 @@ pub(super) const POISONS: [Poison; 10] = [
     Poison::WrongListSize,
     Poison::OtherKey,
     Poison::OtherColumn,
+    Poison::AsymmetricClass,
     Poison::FutureBase,
     Poison::OtherAuthor,
 ];
@@ -120,6 +122,10 @@ fn bytes(poison: Poison, state: &State) -> Vec<u8> {
         Poison::OtherKey => {
             let kind = TableKind::TopLevel(key(KeyType::String));
             vec![declare, Instruction::AddTable { table: a, kind }]
+        }
+        Poison::AsymmetricClass => {
+            let kind = TableKind::Asymmetric(key(KeyType::Int));
+            vec![Instruction::AddTable { table: unknown, kind }]
         }
         Poison::OtherColumn => vec![declare, column(TypeCode::Int), column(TypeCode::Bool)],
         Poison::Truncated | Poison::FutureBase | Poison::OtherAuthor => {

@@ -13,8 +13,6 @@ pub(super) enum AppVersion {
     Second,
 }
 
-/// The class whose objects only travel to the server.
-pub(super) const ASYMMETRIC: &str = "Log";
 /// The list of mixed values that never holds collections, so that its elements can be moved.
 pub(super) const FLAT_LIST: &str = "mm";
 /// The mixed value that is null or a list for ever.
@@ -25,7 +23,7 @@ type ColumnSpec = (AppVersion, &'static str, &'static str, TypeCode, bool, Colle
 use AppVersion::{First, Second};
 use TypeCode::{Int, Link, Null as Mixed, String as Text};
 
-const COLUMNS: [ColumnSpec; 32] = [
+const COLUMNS: [ColumnSpec; 31] = [
     (First, "A", "i", Int, false, Single),
     (First, "A", "n", Int, true, Single),
     (First, "A", "t", Text, true, Single),
@@ -54,7 +52,6 @@ const COLUMNS: [ColumnSpec; 32] = [
     (First, "E", "l", Link, true, Single),
     (First, "E", "e", Link, true, Single),
     (First, "F", "i", Int, false, Single),
-    (First, ASYMMETRIC, "t", Text, false, Single),
     (Second, "A", "x", Int, true, Single),
     (Second, "E", "x", Text, true, List),
     (Second, "C", "l", Link, false, List),
@@ -78,7 +75,7 @@ pub(super) fn declarations(
 ) -> Vec<Instruction> {
     let schema = state.schema();
     let mut instructions = Vec::new();
-    for class in ["A", "B", "C", "E", "F", ASYMMETRIC] {
+    for class in ["A", "B", "C", "E", "F"] {
         if schema.class(class).is_some() || (class == "C" && version == First) {
             continue;
         }
@@ -89,7 +86,6 @@ pub(super) fn declarations(
         };
         let kind = match class {
             "E" | "F" => TableKind::Embedded,
-            ASYMMETRIC => TableKind::Asymmetric(key(KeyType::Int, false)),
             "A" => TableKind::TopLevel(key(KeyType::Int, false)),
             _ => TableKind::TopLevel(key(KeyType::String, true)),
         };

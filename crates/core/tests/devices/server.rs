@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use bailiwick_core::apply::{Changes, Transaction};
+use bailiwick_core::apply::{Changes, Transaction, for_older_devices};
 use bailiwick_core::history::{
     Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, Integration, Rejection, Scan,
     Upload, UploadProgress, UploadedChangeset, check_ident, integrate, required_protocol,
@@ -65,6 +65,14 @@ struct Session {
     connection: Connection,
     uploads: UploadProgress,
     downloads: DownloadCursor,
+}
+
+/// What a device can cope with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Age {
+    New,
+    /// It speaks a protocol before [`FORGIVING_PROTOCOL`](bailiwick_core::apply::FORGIVING_PROTOCOL).
+    Old,
 }
 
 /// What a client file has queued.
@@ -200,6 +208,7 @@ impl Server {
         connection: Connection,
         file_ident: FileIdent,
         soft_limit: usize,
+        age: Age,
     ) -> Option<DownloadMessage> {
         let session = self.nodes[connection.node].sessions.get_mut(&file_ident)?;
         if session.connection != connection {
@@ -218,7 +227,7 @@ impl Server {
             last_integrated_client_version: item.last_integrated_client_version,
             origin_timestamp: item.entry.origin_timestamp,
             origin_file_ident: item.origin_file_ident(),
-            bytes: item.entry.changeset.clone(),
+            bytes: self.record.form_for(age, &item.entry),
         });
         Some(DownloadMessage {
             cursor: download.cursor,
@@ -285,6 +294,16 @@ impl Record {
         }
         prop_assert_eq!(&replayed, &self.state, "the history, and the objects");
         Ok(())
+    }
+
+    /// An entry as a device is sent it.
+    fn form_for(&self, age: Age, entry: &Entry) -> Bytes {
+        let bytes = &entry.changeset;
+        let form = match age {
+            Age::New => None,
+            Age::Old => for_older_devices(self.state.schema(), bytes),
+        };
+        form.map_or_else(|| bytes.clone(), Bytes::from)
     }
 
     fn salt_of(&self, version: ServerVersion) -> Option<Salt> {

@@ -15,7 +15,7 @@ use super::device::Device;
 use super::hostile::{self, Poison};
 use super::message::{DownloadMessage, UploadMessage};
 use super::schema::AppVersion;
-use super::server::{Connection, NODES, Server};
+use super::server::{Age, Connection, NODES, Server};
 use super::writer::Writer;
 
 /// What happens next; devices go by number.
@@ -228,7 +228,9 @@ impl World {
         else {
             return;
         };
-        if let Some(message) = self.server.download(connection, ident, soft_limit) {
+        // Devices of all ages meet.
+        let age = if device.is_multiple_of(2) { Age::New } else { Age::Old };
+        if let Some(message) = self.server.download(connection, ident, soft_limit, age) {
             self.wires[device].to_device.push_back(message);
         }
     }
