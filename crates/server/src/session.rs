@@ -4,6 +4,7 @@
 //! are the driver's ([`crate::http::websocket`]). The machine holds no queue of its own: a session keeps a
 //! cursor, and the next DOWNLOAD is built when the last one has left. Spec: wire protocol, sections 5 and 6.
 
+mod download;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -12,7 +13,7 @@ mod verdict;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bailiwick_core::apply::{FORGIVING_PROTOCOL, for_older_devices};
+use bailiwick_core::apply::FORGIVING_PROTOCOL;
 use bailiwick_core::history::UploadProgress;
 use bailiwick_core::partition::{PartitionKey, PartitionValue};
 use bailiwick_protocol::error_code::{ConnectionCode, SessionCode};
@@ -23,9 +24,9 @@ use bailiwick_protocol::message::{
 };
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{DownloadCursor, ServerVersion, UploadCursor};
-use bytes::Bytes;
 
 use crate::realm::{IdentifyRefused, RealmError, Scanned, SessionEnd, Signal};
+pub use download::PreparedDownload;
 pub use upload::AcceptedUpload;
 
 /// What all connections of an app have in common.
@@ -99,7 +100,7 @@ pub enum Output {
     /// Send a message before all that wait.
     SendFirst(ServerMessage),
     /// Send a DOWNLOAD, and say [`Input::Writable`] once it has left.
-    SendDownload(DownloadHeader, Vec<DownloadEntry>),
+    SendDownload(PreparedDownload),
     /// Open the realm of a partition for a session.
     Open(SessionKey, PartitionValue),
     /// Ask the session's realm for a client file.
@@ -425,21 +426,18 @@ impl Connection {
             upload_cursor: scanned.upload_cursor,
             downloadable_bytes: scanned.remaining_len,
         };
-        let form = |changeset: &Bytes| {
-            let older = (version.number() < FORGIVING_PROTOCOL)
-                .then(|| for_older_devices(&scanned.schema, changeset));
-            older.flatten().map_or_else(|| changeset.clone(), Bytes::from)
-        };
         let entries = items.iter().map(|item| DownloadEntry {
             server_version: item.entry.version.version,
             last_integrated_client_version: item.last_integrated_client_version,
             origin_timestamp: item.entry.origin_timestamp,
             origin_file_ident: item.origin_file_ident(),
             original_changeset_len: item.entry.changeset.len() as u64,
-            changeset: form(&item.entry.changeset),
+            changeset: item.entry.changeset.clone(),
         });
         self.is_writable = false;
-        out.push(Output::SendDownload(header, entries.collect()));
+        let entries = entries.collect();
+        let for_older = (version.number() < FORGIVING_PROTOCOL).then_some(scanned.schema);
+        out.push(Output::SendDownload(PreparedDownload { header, entries, for_older }));
         self.is_ready(key.ident);
     }
 

@@ -175,7 +175,7 @@ fn shown(outputs: &[Output]) -> String {
         }
         Output::Send(message) => format!("{} {}", message.name(), message.session()),
         Output::SendFirst(message) => format!("first {}", message.name()),
-        Output::SendDownload(header, _) => {
+        Output::SendDownload(PreparedDownload { header, .. }) => {
             format!("download {} {}", header.session, header.download_cursor.server_version)
         }
         Output::Open(key, _) => format!("open {}", key.ident),

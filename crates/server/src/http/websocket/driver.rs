@@ -281,8 +281,8 @@ impl Driver {
                 let index = self.waiting.iter().take_while(is_pong).count();
                 self.waiting.insert(index, Outgoing::Message(message));
             }
-            Output::SendDownload(header, entries) => {
-                self.waiting.push_back(Outgoing::Download(header, entries));
+            Output::SendDownload(download) => {
+                self.waiting.push_back(Outgoing::Download(download));
             }
             Output::Open(key, partition) => {
                 let realm = self.sync.realms.open(&self.sync.realm_key(&partition));

@@ -1,7 +1,7 @@
 //! The writing half of a connection: one message at a time, so that a slow device holds up nobody.
 
 use bailiwick_protocol::close_code::CloseCode;
-use bailiwick_protocol::message::{DownloadEntry, DownloadHeader, ServerMessage};
+use bailiwick_protocol::message::ServerMessage;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt};
 use tokio::sync::mpsc;
@@ -10,11 +10,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::session::PreparedDownload;
+
 /// What is to be written.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Message(ServerMessage),
-    Download(DownloadHeader, Vec<DownloadEntry>),
+    Download(PreparedDownload),
     Close(CloseCode),
 }
 
@@ -73,13 +75,9 @@ async fn write(
 async fn print(outgoing: Outgoing) -> Option<Message> {
     let bytes = match outgoing {
         Outgoing::Message(message) => message.print(),
-        Outgoing::Download(header, entries) => {
-            let len: usize = entries.iter().map(|entry| entry.changeset.len()).sum();
-            if len < LARGE {
-                header.print_with(&entries)
-            } else {
-                tokio::task::spawn_blocking(move || header.print_with(&entries)).await.ok()?
-            }
+        Outgoing::Download(download) if download.len() < LARGE => download.print(),
+        Outgoing::Download(download) => {
+            tokio::task::spawn_blocking(move || download.print()).await.ok()?
         }
         Outgoing::Close(code) => {
             let frame = CloseFrame { code: code.number().into(), reason: "".into() };

@@ -234,7 +234,7 @@ impl Observed {
             }
             Output::Send(message) => drop(self.live(message.session(), all)),
             Output::SendFirst(message) => assert_eq!(message.name(), "pong"),
-            Output::SendDownload(header, _) => {
+            Output::SendDownload(PreparedDownload { header, .. }) => {
                 assert!(!self.download_is_on_its_way, "two DOWNLOADs at a time: {all}");
                 self.download_is_on_its_way = true;
                 header.check().unwrap();
