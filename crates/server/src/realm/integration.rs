@@ -124,7 +124,11 @@ pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, step: Step) -> Done 
         return Done { step: Step::default(), postponed: BTreeMap::new(), result };
     };
     let result = match computed {
-        Ok((None, committed)) => Ok(committed),
+        Ok((None, committed)) if committed.integration.rejections.is_empty() => Ok(committed),
+        // A refusal is for good: it must not come from reading a realm that somebody else was changing.
+        Ok((None, committed)) => {
+            unchanged(&shared, key, step.loaded.record.revision).await.map(|()| committed)
+        }
         Ok((Some(commit), committed)) => match shared.committer.commit(key, commit).await {
             Ok(()) => Ok(committed),
             Err(CommitError::Refused(CommitRefused::Outdated { expected, actual })) => {
@@ -139,6 +143,19 @@ pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, step: Step) -> Done 
         Err(error) => Err(StepError::Realm(error)),
     };
     Done { step, postponed, result }
+}
+
+/// Whether the realm is still as it was at this revision; a commit is told so by the store.
+async fn unchanged(shared: &Shared, key: RealmKey, expected: u64) -> Result<(), StepError> {
+    let store = Arc::clone(&shared.store);
+    let read = tokio::task::spawn_blocking(move || store.realm(&key)).await;
+    let failed = |error| Err(StepError::Realm(error));
+    match read.map(|record| record.map(|record| record.revision)) {
+        Ok(Ok(actual)) if actual == expected => Ok(()),
+        Ok(Ok(actual)) => Err(StepError::Outdated { expected, actual }),
+        Ok(Err(error)) => failed(error.into()),
+        Err(_) => failed(RealmError::ShuttingDown),
+    }
 }
 
 /// What [`compute`] makes.

@@ -137,6 +137,36 @@ async fn a_commit_from_elsewhere_is_integrated_past() {
     assert_eq!(device.head(), ServerVersion(16));
 }
 
+/// What was queued here may have been sent again elsewhere, and be integrated by then.
+#[tokio::test]
+async fn a_changeset_that_was_sent_to_two_servers_is_integrated_once() {
+    let store = Arc::new(MemoryStore::new());
+    let (here, there) = (realms(Arc::clone(&store)), realms(Arc::clone(&store)));
+    let mut device = Device::new(&here, "realm", 1).await;
+    let mut moved = device.elsewhere(&there, 1).await;
+    moved.upload(&[schema(), item(1)]).await;
+    moved.acknowledged().await;
+    device.upload(&[schema(), item(1), item(2)]).await;
+    device.acknowledged().await;
+    let entries = store.entries(&key("realm"), ServerVersion(0), device.head(), usize::MAX);
+    let versions: Vec<_> = entries.unwrap().iter().map(|entry| entry.client_version.0).collect();
+    assert_eq!(versions, [1, 2, 3]);
+}
+
+/// A server that has not heard of the class yet must not refuse what is about it.
+#[tokio::test]
+async fn a_refusal_of_an_older_state_is_thought_over() {
+    let store = Arc::new(MemoryStore::new());
+    let (here, there) = (realms(Arc::clone(&store)), realms(store));
+    let mut device = Device::new(&here, "realm", 1).await;
+    let mut other = Device::new(&there, "realm", 1).await;
+    other.upload(&[schema()]).await;
+    other.acknowledged().await;
+    device.upload(&[item(1)]).await;
+    device.acknowledged().await;
+    assert_eq!(device.head(), ServerVersion(2));
+}
+
 #[tokio::test]
 async fn uploads_that_gather_while_a_commit_runs_become_one_commit() {
     let store = Arc::new(TestStore::default());

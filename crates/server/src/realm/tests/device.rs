@@ -56,6 +56,14 @@ impl Device {
         Self { ident: self.ident, salt: self.salt, realm, connection, signals: None, version: 0 }
     }
 
+    /// The same device at another server.
+    pub(super) async fn elsewhere(&self, realms: &Realms, connection: u64) -> Self {
+        let realm = realms.open(&key("realm"));
+        let mut device = Self { realm, ..self.as_connection(connection) };
+        device.identify(connection).await.unwrap();
+        device
+    }
+
     /// Binds the file to a connection; the threshold.
     pub(super) async fn identify(
         &mut self,
