@@ -265,6 +265,14 @@ fn a_move_is_mapped_through_a_nested_path() {
     check("move A/1/le/0 2 3", nested, ("move A/1/le/0 2 3", nested));
 }
 
+/// The reference keeps a later `Clear` of a collection in a dictionary of mixed values although the entry was
+/// erased, and then cannot apply it: not on the devices, and so not on a server either.
+#[test]
+fn a_clear_outlives_an_earlier_erasure_of_its_entry() {
+    let clear = "clear A/1/m/@a list";
+    check("update A/1/m/@a erased", clear, ("", clear));
+}
+
 #[test]
 fn the_later_decides_whether_a_set_has_an_element() {
     for [ours, theirs] in [
