@@ -29,6 +29,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // Without the signal there is no other way to stop than to be killed; so stop at once.
         let _ = tokio::signal::ctrl_c().await;
     };
-    server.run(listener, interrupted).await;
+    server.run(listener, interrupted).await?;
     Ok(())
 }

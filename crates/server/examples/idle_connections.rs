@@ -67,7 +67,7 @@ async fn measure(dir: &str, count: &str, partitions: &str) -> Result<()> {
     first.kill().await?;
     others.kill().await?;
     drop(stop);
-    running.await?;
+    running.await??;
     Ok(())
 }
 

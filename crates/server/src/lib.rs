@@ -24,7 +24,7 @@
 //!
 //! // Devices sync until somebody says:
 //! stop.send(()).ok();
-//! running.await?;
+//! running.await??;
 //! # Ok(())
 //! # }
 //! ```

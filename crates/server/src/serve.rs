@@ -88,8 +88,15 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Closed when all WebSocket connections have ended.
     ended: mpsc::Receiver<()>,
+    storage_failed: watch::Receiver<bool>,
     committer: std::thread::JoinHandle<()>,
 }
+
+/// The storage has failed, and what it holds is not known until it is opened again: the process has to be
+/// started anew. Nothing that was acknowledged is lost.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the storage has failed; mend what the log says, and start the server again")]
+pub struct StorageFailed;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -118,6 +125,7 @@ impl Server {
         let authenticator = Arc::new(Authenticator::open(accounts, &app.id)?);
         let origins = AllowedOrigins::from_list(&app.allowed_request_origins)?;
         let (committer, thread) = Committer::start(Arc::clone(&store));
+        let storage_failed = committer.has_failed();
         let realms = Arc::new(Realms::new(
             store,
             committer,
@@ -133,7 +141,7 @@ impl Server {
         let api = Arc::new(Api { app: Arc::new(app), authenticator, addressing, origins, clock });
         let (stop, stopping) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
-        let sync = websocket::Sync {
+        let sync = websocket::SyncState {
             api: Arc::clone(&api),
             realms: Arc::clone(&realms),
             sessions: Arc::new(sessions),
@@ -144,11 +152,19 @@ impl Server {
         };
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT);
         let routes = router(&api, websocket::routes(sync)).layer(timeout);
-        Ok(Self { routes, realms, config, stop, ended, committer: thread })
+        Ok(Self { routes, realms, config, stop, ended, storage_failed, committer: thread })
     }
 
     /// Serves until `stop` is ready, then ends cleanly: what devices have uploaded by then is durable.
-    pub async fn run(mut self, listener: TcpListener, stop: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails, which ends the server as well: no device could upload any more.
+    pub async fn run(
+        mut self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), StorageFailed> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
         builder.http2().timer(TokioTimer::new());
@@ -170,10 +186,11 @@ impl Server {
                 });
             }
         };
-        tokio::select! {
-            () = accept => (),
-            () = stop => (),
-        }
+        let result = tokio::select! {
+            () = accept => Ok(()),
+            () = stop => Ok(()),
+            Ok(_) = self.storage_failed.wait_for(|failed| *failed) => Err(StorageFailed),
+        };
         drop(listener);
         tracing::info!(
             open_realms = self.realms.open_count(),
@@ -198,6 +215,7 @@ impl Server {
             tracing::warn!("the store is still in use by a connection that was cut");
         }
         tracing::info!("stopped: everything that was acknowledged is stored");
+        result
     }
 }
 

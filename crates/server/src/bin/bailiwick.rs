@@ -171,7 +171,7 @@ impl Serve {
             let address = listener.local_addr().context("the listener has no address")?;
             greet(&app, &self.data, address, &addressing)?;
             let server = Server::new(app, store, addressing, config)?;
-            server.run(listener, told_to_stop()?).await;
+            server.run(listener, told_to_stop()?).await?;
             Ok(())
         })
     }

@@ -23,7 +23,7 @@ use crate::session::SessionConfig;
 
 /// What all connections share.
 #[derive(Clone, Debug)]
-pub struct Sync {
+pub struct SyncState {
     /// The HTTP side: the app, its users, the clock.
     pub api: ApiState,
     /// The realms.
@@ -63,13 +63,13 @@ impl Default for WebSocketConfig {
 }
 
 /// The route of the sync WebSocket.
-pub fn routes(sync: Sync) -> Router {
+pub fn routes(sync: SyncState) -> Router {
     Router::new().route(PATH, get(upgrade::upgrade)).with_state(Arc::new(sync))
 }
 
 const PATH: &str = "/api/client/v2.0/app/{app_id}/realm-sync";
 
-impl Sync {
+impl SyncState {
     /// The realm of a partition: the app's id after its length, then the partition value.
     pub fn realm_key(&self, partition: &PartitionValue) -> RealmKey {
         realm_key(self.api.app.id.as_str(), partition)

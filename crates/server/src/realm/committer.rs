@@ -7,12 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, StorageError, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Chain;
 
 /// Takes commits from many actors; a clone is another end of the same queue.
 #[derive(Clone, Debug)]
 pub struct Committer {
     jobs: mpsc::Sender<Job>,
+    has_failed: watch::Receiver<bool>,
 }
 
 /// Why a commit did not happen.
@@ -47,11 +50,12 @@ impl Committer {
     /// If the system has no thread left.
     pub fn start(store: Arc<dyn Store>) -> (Self, std::thread::JoinHandle<()>) {
         let (jobs, queue) = mpsc::channel(MAX_BATCH);
+        let (failure, has_failed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*store, queue))
+            .spawn(move || run(&*store, queue, &failure))
             .expect("a thread can be started");
-        (Self { jobs }, thread)
+        (Self { jobs, has_failed }, thread)
     }
 
     /// Makes a commit durable; returns when it is.
@@ -65,9 +69,14 @@ impl Committer {
         self.jobs.send(job).await.map_err(|_| CommitError::ShuttingDown)?;
         answer.await.unwrap_or(Err(CommitError::ShuttingDown))
     }
+
+    /// Turns true when the storage has failed: what it holds is not known until it is opened again.
+    pub fn has_failed(&self) -> watch::Receiver<bool> {
+        self.has_failed.clone()
+    }
 }
 
-fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>) {
+fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![(first.realm, first.commit)];
         let mut waiting = vec![first.done];
@@ -85,7 +94,8 @@ fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>) {
                 }
             }
             Err(error) => {
-                tracing::error!(commits = batch.len(), %error, source = ?error, "the storage refused a batch");
+                tracing::error!(commits = batch.len(), error = %Chain(&error), "the storage has failed");
+                failure.send_replace(true);
                 let error = Arc::new(error);
                 for done in waiting {
                     let _ = done.send(Err(CommitError::Storage(Arc::clone(&error))));

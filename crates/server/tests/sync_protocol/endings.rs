@@ -6,6 +6,8 @@ use std::time::Duration;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::version::ServerVersion;
+use bailiwick_storage::fault::{Fault, FaultyStore};
+use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::redb::RedbStore;
 
 use crate::changesets::{item, schema};
@@ -139,4 +141,25 @@ async fn everything_that_was_acknowledged_is_there_after_a_stop() {
     reader.open(1, HERE).await;
     assert_eq!(reader.file(1).entries.len(), 51, "everything is there, and once");
     assert_eq!(reader.file(1).download.server_version, ServerVersion(51));
+}
+
+/// What the disk holds is not known then: whoever watches the process starts it again.
+#[tokio::test]
+async fn a_storage_that_fails_ends_the_server_and_sends_the_devices_away() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::default()));
+    let faults = store.faults();
+    let service = Service::on(store, |_, _| ()).await;
+    let mut device = service.connect(9).await;
+    device.open(1, HERE).await;
+    faults.arrange(Fault::BeforeCommit(1));
+    device.write(1, &[schema()]).await;
+    let error = device.next_error().await;
+    if error.code() == ErrorCode::OtherSessionError {
+        assert_eq!(error.body().action, Action::Transient);
+        check_sent_away(&mut device).await;
+    } else {
+        assert_eq!(error.code(), ErrorCode::ConnectionClosed);
+    }
+    drop(device);
+    service.failed().await;
 }

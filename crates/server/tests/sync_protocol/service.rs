@@ -9,7 +9,7 @@ use std::time::Duration;
 use bailiwick_protocol::handshake::{SyncMode, offer};
 use bailiwick_server::app::App;
 use bailiwick_server::http::base_url::Addressing;
-use bailiwick_server::serve::{ServeConfig, Server};
+use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
 use bailiwick_storage::account::Accounts;
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::store::Store;
@@ -29,7 +29,7 @@ pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) accounts: Arc<dyn Accounts>,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    running: JoinHandle<Result<(), StorageFailed>>,
 }
 
 /// Who an anonymous login has made.
@@ -82,7 +82,12 @@ impl Service {
     }
 
     pub(crate) async fn stopped(self) {
-        within("the server stops", self.running).await.unwrap();
+        within("the server stops", self.running).await.unwrap().unwrap();
+    }
+
+    /// Waits until the server has stopped because its storage failed.
+    pub(crate) async fn failed(self) {
+        within("the server stops", self.running).await.unwrap().unwrap_err();
     }
 
     pub(crate) fn sync_path(&self) -> String {

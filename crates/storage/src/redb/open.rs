@@ -122,7 +122,7 @@ impl RedbOptions {
     /// As [`open`](Self::open), and if the directory can't be made.
     pub fn in_dir(&self, dir: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
         let dir = dir.as_ref();
-        fs::create_dir_all(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+        make_private_dir(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         self.open(dir.join(FILE_NAME))
     }
 
@@ -271,4 +271,14 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         fs::File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Makes a directory that only its owner can enter: the key that signs tokens is kept there. One that exists
+/// stays as it is.
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }

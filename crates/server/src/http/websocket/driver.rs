@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::Sync;
+use super::SyncState;
 use super::writer::{self, Outgoing};
 use crate::auth::AccessIdentity;
 use crate::realm::{Command, ConnectionId, Queued, RealmError, RealmHandle, SessionEnd, Signal};
@@ -37,7 +37,7 @@ pub(super) struct Peer {
 const MAX_WAITING: usize = 64;
 
 /// Serves a connection until it ends.
-pub(super) async fn run<S>(sync: Arc<Sync>, peer: Peer, socket: WebSocketStream<S>)
+pub(super) async fn run<S>(sync: Arc<SyncState>, peer: Peer, socket: WebSocketStream<S>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -81,7 +81,7 @@ async fn read_away(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::R
 }
 
 struct Driver {
-    sync: Arc<Sync>,
+    sync: Arc<SyncState>,
     peer: Peer,
     machine: Connection,
     sessions: HashMap<SessionIdent, Bound>,
@@ -124,7 +124,7 @@ enum Event {
 }
 
 impl Driver {
-    fn new(sync: Arc<Sync>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
+    fn new(sync: Arc<SyncState>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
         let config = Arc::clone(&sync.sessions);
         let machine = Connection::new(config, peer.version, peer.access.user_id.clone());
         Self {

@@ -19,7 +19,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::Sync;
+use super::SyncState;
 use super::driver::{self, Peer};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::token::web_socket_token;
@@ -33,7 +33,7 @@ const HEADER_LEN: usize = 1024;
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
 pub(super) async fn upgrade(
-    State(sync): State<Arc<Sync>>,
+    State(sync): State<Arc<SyncState>>,
     Path(app_id): Path<String>,
     mut request: Request,
 ) -> Result<Response, ApiError> {

@@ -22,6 +22,17 @@ fn a_file_in_use_is_locked() {
     RedbStore::in_dir(dir.path()).unwrap();
 }
 
+/// The key that signs tokens is kept there.
+#[cfg(unix)]
+#[test]
+fn a_new_directory_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("new/data");
+    drop(RedbStore::in_dir(&path).unwrap());
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[test]
 fn a_later_format_is_refused() {
     let dir = tempdir().unwrap();
