@@ -6,6 +6,7 @@
 //! partition costs nothing but its rows: its actor ends once nobody holds it.
 
 mod actor;
+mod command;
 mod committer;
 mod integration;
 mod recent;
@@ -13,7 +14,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{
+pub use command::{
     Command, ConnectionId, Identified, IdentifyRefused, Queued, Scanned, SessionEnd, Signal,
 };
 pub use committer::{CommitError, Committer};

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bailiwick_core::history::{
-    Claim, ClientFile, ClientType, Download, IdentError, Rejection, Scan, check_ident,
-};
+use bailiwick_core::history::{Claim, ClientFile, ClientType, Rejection, Scan, check_ident};
 use bailiwick_core::schema::Schema;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{DownloadCursor, SaltedVersion, ServerVersion, UploadCursor};
@@ -17,138 +15,13 @@ use bailiwick_storage::store::{RealmKey, RealmRecord, StorageError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::command::{
+    Command, ConnectionId, Identified, IdentifyRefused, Queued, Scanned, SessionEnd, Signal,
+};
 use super::integration::{self, Allocation, Committed, Done, Loaded, Step, StepError};
 use super::recent::Recent;
 use super::registry::Shared;
 use super::{Chain, RealmError};
-use crate::session::AcceptedUpload;
-
-/// One connection of the server, as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// What a realm can be asked for.
-#[derive(Debug)]
-pub enum Command {
-    /// Gives a new client file to a user.
-    Allocate {
-        /// The user.
-        user_id: String,
-        /// The ident and its salt, once they are durable.
-        answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
-    },
-    /// Binds a connection to a client file; another connection that holds it loses it.
-    Identify {
-        /// Who asks.
-        connection: ConnectionId,
-        /// The client file that the device says it is.
-        file_ident: FileIdent,
-        /// Its salt.
-        salt: Salt,
-        /// The user of the connection.
-        user_id: String,
-        /// How far the device is.
-        download: DownloadCursor,
-        /// The newest version that it knows.
-        latest: SaltedVersion,
-        /// Whether the device may be that.
-        answer: oneshot::Sender<Result<Identified, IdentifyRefused>>,
-    },
-    /// Queues an accepted UPLOAD; not answered, but see [`Signal`].
-    Upload(Queued),
-    /// Scans the history for a DOWNLOAD.
-    Scan {
-        /// The receiver.
-        file_ident: FileIdent,
-        /// Where it stands.
-        cursor: DownloadCursor,
-        /// What to send.
-        answer: oneshot::Sender<Result<Scanned, RealmError>>,
-    },
-    /// Unbinds a connection from a client file; what it uploaded stays queued.
-    Release {
-        /// Who asks.
-        connection: ConnectionId,
-        /// The client file.
-        file_ident: FileIdent,
-    },
-    /// Answers when all that was queued before is integrated and durable, or has failed.
-    Drain {
-        /// The answer.
-        answer: oneshot::Sender<()>,
-    },
-}
-
-/// An accepted UPLOAD.
-#[derive(Debug)]
-pub struct Queued {
-    /// Who sends it.
-    pub connection: ConnectionId,
-    /// What it brings.
-    pub upload: AcceptedUpload,
-}
-
-/// A bound client file.
-#[derive(Debug)]
-pub struct Identified {
-    /// What is integrated or queued of the device's history.
-    pub threshold: UploadCursor,
-    /// What the device will never ask for again.
-    pub locked: ServerVersion,
-    /// News of the realm, for as long as the file is bound.
-    pub signals: watch::Receiver<Signal>,
-}
-
-/// Why a client file was not bound.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentifyRefused {
-    /// The claim is wrong.
-    #[error(transparent)]
-    Ident(#[from] IdentError),
-    /// Another session of the same connection is bound to the file.
-    #[error("another session of this connection is bound to the client file")]
-    BoundInOtherSession,
-    /// The realm cannot answer.
-    #[error(transparent)]
-    Realm(#[from] RealmError),
-}
-
-/// What a bound session has to know; the latest state of it, not a list of events.
-#[derive(Clone, Debug)]
-pub struct Signal {
-    /// The last durable version.
-    pub head: ServerVersion,
-    /// Why the session is over, if it is.
-    pub end: Option<SessionEnd>,
-}
-
-/// Why the realm ends a session.
-#[derive(Clone, Debug)]
-pub enum SessionEnd {
-    /// What the device uploaded is refused for good.
-    Rejected(Arc<Rejection>),
-    /// Another connection has the client file now: this one is dead, and does not know it.
-    TakenOver,
-    /// Too much is queued; the device has to come back.
-    Overloaded,
-    /// The realm cannot go on.
-    Failed(RealmError),
-}
-
-/// What to send in a DOWNLOAD.
-#[derive(Clone, Debug)]
-pub struct Scanned {
-    /// The entries, and the cursor behind them.
-    pub download: Download,
-    /// The last version, with its salt.
-    pub head: SaltedVersion,
-    /// What is integrated of the receiver's history.
-    pub upload_cursor: UploadCursor,
-    /// Bytes of changesets behind the cursor.
-    pub remaining_len: u64,
-    /// The schema of the realm.
-    pub schema: Arc<Schema>,
-}
 
 /// The actor's own state.
 #[derive(Debug)]

@@ -19,7 +19,8 @@ use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, RealmRecord, Sto
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::actor::{Scanned, scanned};
+use super::actor::scanned;
+use super::command::Scanned;
 use super::committer::CommitError;
 use super::registry::Shared;
 use super::{Chain, RealmError};

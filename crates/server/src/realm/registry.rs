@@ -8,7 +8,8 @@ use bailiwick_protocol::ident::Salt;
 use bailiwick_storage::store::{RealmKey, Store};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::actor::{Actor, Command};
+use super::actor::Actor;
+use super::command::Command;
 use super::committer::Committer;
 use crate::clock::Clock;
 
