@@ -6,8 +6,8 @@
 //! alone does: whatever a device did to the entry meets the removal after the write, at the same time.
 
 use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Decimal, Instruction, PathElement, Payload, Target, Timestamp,
-    UpdateKind,
+    Changeset, CollectionKind, Decimal, DecodeLimits, Instruction, PathElement, Payload, Target,
+    Timestamp, UpdateKind,
 };
 
 use crate::schema::{Column, Schema, ValueType};
@@ -24,7 +24,7 @@ pub fn for_older_devices(schema: &Schema, bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.contains(&ERASED) {
         return None;
     }
-    let mut changeset = Changeset::decode(bytes).ok()?;
+    let mut changeset = Changeset::decode_within(bytes, &DecodeLimits::NONE).ok()?;
     let removals = changeset.instructions.iter().filter_map(removed_entry).count();
     if removals == 0 {
         return None;
