@@ -39,20 +39,17 @@ fn uploads(c: &mut Criterion) {
     group.sample_size(10);
     group.measurement_time(Duration::from_secs(5));
     let runtime = Runtime::new().expect("a runtime");
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = Arc::new(RedbStore::in_dir(dir.path()).expect("a store"));
-    let (committer, _) = Committer::start(store.clone());
-    let realms =
-        Realms::new(store, committer, Salt(1), RealmsConfig::default(), Arc::new(SystemClock));
 
     for count in [1, 10, 100, 1000] {
+        let (realms, _dir) = new_server();
         let mut devices: Vec<Device> =
-            (0..count).map(|index| runtime.block_on(Device::open(&realms, count, index))).collect();
+            (0..count).map(|index| runtime.block_on(Device::open(&realms, index))).collect();
         group.bench_function(format!("over {count} realms"), |b| {
             b.iter_custom(|iterations| runtime.block_on(spread(&mut devices, iterations)));
         });
     }
-    let mut device = runtime.block_on(Device::open(&realms, 0, 0));
+    let (realms, dir) = new_server();
+    let mut device = runtime.block_on(Device::open(&realms, 0));
     group.bench_function("one after the other", |b| {
         b.iter_custom(|iterations| runtime.block_on(one_by_one(&mut device, iterations)));
     });
@@ -74,6 +71,15 @@ fn uploads(c: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// A server with an empty store: what a commit costs depends on how much there is.
+fn new_server() -> (Realms, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(RedbStore::in_dir(dir.path()).expect("a store"));
+    let (committer, _) = Committer::start(store.clone());
+    let config = RealmsConfig::default();
+    (Realms::new(store, committer, Salt(1), config, Arc::new(SystemClock)), dir)
 }
 
 /// All devices upload their share without waiting; ends when everything is durable.
@@ -115,8 +121,8 @@ struct Device {
 const CONNECTION: ConnectionId = ConnectionId(1);
 
 impl Device {
-    async fn open(realms: &Realms, group: usize, index: usize) -> Self {
-        let realm = realms.open(&RealmKey::new(format!("{group}/{index}").into_bytes()));
+    async fn open(realms: &Realms, index: usize) -> Self {
+        let realm = realms.open(&RealmKey::new(index.to_be_bytes()));
         let (answer, allocated) = oneshot::channel();
         realm.send(Command::Allocate { user_id: "user".to_owned(), answer }).await;
         let (file_ident, salt) = allocated.await.expect("an answer").expect("an ident");
