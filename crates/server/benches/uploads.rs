@@ -115,7 +115,7 @@ struct Device {
     realm: RealmHandle,
     file_ident: FileIdent,
     version: u64,
-    _signals: tokio::sync::watch::Receiver<bailiwick_server::realm::Signal>,
+    signals: tokio::sync::watch::Receiver<bailiwick_server::realm::Signal>,
 }
 
 const CONNECTION: ConnectionId = ConnectionId(1);
@@ -138,7 +138,7 @@ impl Device {
         };
         realm.send(identify).await;
         let signals = identified.await.expect("an answer").expect("bound").signals;
-        let mut device = Self { realm, file_ident, version: 1, _signals: signals };
+        let mut device = Self { realm, file_ident, version: 1, signals };
         device.send(schema()).await;
         device.drain().await;
         device
@@ -153,7 +153,8 @@ impl Device {
         self.version += 1;
         let cursor = UploadCursor {
             client_version: ClientVersion(self.version),
-            last_integrated_server_version: ServerVersion(0),
+            // A device integrates what it is sent, and it is sent each version at once.
+            last_integrated_server_version: self.signals.borrow().head,
         };
         let changeset = UploadedChangeset {
             cursor,
