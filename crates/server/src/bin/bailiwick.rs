@@ -139,6 +139,7 @@ impl Dump {
     fn run(self) -> Result<()> {
         let app = App::read(&self.app)?;
         let partition = app.sync.partition_key.bind(&self.partition)?;
+        anyhow::ensure!(self.data.is_dir(), "there is no data directory {}", self.data.display());
         let store = open_store(&self.data)?;
         let mut out = BufWriter::new(io::stdout().lock());
         dump(&store, &realm_key(app.id.as_str(), &partition), &mut out)?;
