@@ -1,0 +1,16 @@
+//! What a device keeps of one realm: its objects, the changes that the server has not confirmed, and how far
+//! both sides have come. One file, one writer at a time, any number of readers.
+//!
+//! Everything that happens to a file is one [`Batch`]: computed from a [`Snapshot`] by pure functions, then
+//! committed as a whole. Spec: client, section 1.
+
+mod batch;
+mod file;
+mod record;
+mod snapshot;
+mod state;
+
+pub use batch::{Batch, Committed, HistoryChange, Origin};
+pub use file::{LocalError, LocalFile, Writer};
+pub use snapshot::Snapshot;
+pub use state::{ByteCounters, FileState, HistoryEntry, Progress};

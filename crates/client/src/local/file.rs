@@ -1,0 +1,139 @@
+//! The file: opening it, its one writer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bailiwick_core::EncodingError;
+use bailiwick_protocol::version::ClientVersion;
+use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
+use tokio::sync::broadcast;
+
+use super::batch::{Batch, Committed};
+use super::record;
+use super::snapshot::Snapshot;
+
+/// Memory for pages, in bytes.
+const CACHE_LEN: usize = 16 << 20;
+
+/// News of commits that a slow observer may be behind.
+const NEWS_CAPACITY: usize = 256;
+
+/// The file of one realm.
+#[derive(Debug)]
+pub struct LocalFile {
+    database: Database,
+    writer: Mutex<()>,
+    news: broadcast::Sender<Arc<Committed>>,
+    /// A write failed, so that what the file holds is unknown.
+    stopped: AtomicBool,
+}
+
+/// Why a file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// The disk or the file system.
+    #[error("the realm's file cannot be read or written")]
+    Storage(#[source] Box<redb::Error>),
+    /// What was read is not what was written.
+    #[error("the realm's file is damaged")]
+    Damaged(#[from] EncodingError),
+    /// A write failed before; only opening the file again can tell what it holds.
+    #[error("an earlier write to the realm's file failed; open the realm again")]
+    Stopped,
+}
+
+/// The right to write, which one at a time has.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    file: &'a LocalFile,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl LocalFile {
+    /// Opens or makes a file on anything that behaves as one.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, LocalError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_LEN);
+        let database = builder.create_with_backend(backend).map_err(storage)?;
+        let writing = database.begin_write().map_err(storage)?;
+        record::create_tables(&writing)?;
+        writing.commit().map_err(storage)?;
+        let (news, _) = broadcast::channel(NEWS_CAPACITY);
+        Ok(Self { database, writer: Mutex::new(()), news, stopped: AtomicBool::new(false) })
+    }
+
+    /// What the latest commit has left. It stays as it is, whatever is committed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn snapshot(&self) -> Result<Snapshot, LocalError> {
+        self.check_running()?;
+        Snapshot::new(&self.database.begin_read().map_err(storage)?)
+    }
+
+    /// Waits for other writers.
+    pub fn write(&self) -> Writer<'_> {
+        // What a panicking writer had in mind was not committed.
+        let turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Writer { file: self, _turn: turn }
+    }
+
+    /// News of commits from now on.
+    pub fn news(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.news.subscribe()
+    }
+
+    fn check_running(&self) -> Result<(), LocalError> {
+        if self.stopped.load(Ordering::Acquire) { Err(LocalError::Stopped) } else { Ok(()) }
+    }
+}
+
+impl Writer<'_> {
+    /// What the latest commit has left; nobody else commits until this writer is gone.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn snapshot(&self) -> Result<Snapshot, LocalError> {
+        self.file.snapshot()
+    }
+
+    /// Makes a batch durable, then tells observers.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`]. After a failure the file takes nothing more, since nobody knows what it holds.
+    pub fn commit(&self, batch: &Batch) -> Result<ClientVersion, LocalError> {
+        self.file.check_running()?;
+        if let Err(error) = self.write(batch) {
+            self.file.stopped.store(true, Ordering::Release);
+            return Err(error);
+        }
+        let news = Committed {
+            version: batch.state.version,
+            origin: batch.origin,
+            rows: batch.changes.objects.iter().map(|(row, _)| row.clone()).collect(),
+            schema_changed: batch.changes.schema.is_some(),
+        };
+        // Nobody may be listening.
+        let _ = self.file.news.send(Arc::new(news));
+        Ok(batch.state.version)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), LocalError> {
+        let mut writing = self.file.database.begin_write().map_err(storage)?;
+        writing.set_durability(redb::Durability::Immediate).map_err(storage)?;
+        record::write(&writing, batch)?;
+        writing.commit().map_err(storage)
+    }
+}
+
+pub(super) fn storage(error: impl Into<redb::Error>) -> LocalError {
+    LocalError::Storage(Box::new(error.into()))
+}

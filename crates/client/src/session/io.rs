@@ -1,0 +1,223 @@
+//! What goes in and out of the machine.
+
+use std::time::Duration;
+
+use bailiwick_protocol::action::Action;
+use bailiwick_protocol::error_code::ErrorCode;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::message::{Body, DownloadHeader, RejectedUpdate, UploadEntry};
+use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::{ClientVersion, ServerVersion, UploadCursor};
+use bytes::Bytes;
+
+use crate::local::{ByteCounters, FileState};
+
+/// The time since some moment of the driver's choice; never goes back.
+pub type Time = Duration;
+
+/// One realm of a connection, as the driver numbers them; a number is not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RealmKey(pub u64);
+
+/// Somebody who waits, as the driver numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaitKey(pub u64);
+
+/// Which of a realm's files is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileRole {
+    /// The one that the application uses.
+    Main,
+    /// The fresh copy that a client reset downloads.
+    Fresh,
+}
+
+/// What becomes of local changes that the server has not acknowledged when the server demands a client reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResetMode {
+    /// Nothing happens by itself: sync of the realm stops, and the application decides.
+    Manual,
+    /// They are dropped.
+    DiscardLocal,
+    /// They are made again on top of the server's state; if that is impossible, as [`Manual`](Self::Manual).
+    Recover,
+    /// As [`Recover`](Self::Recover); if that is impossible, as [`DiscardLocal`](Self::DiscardLocal).
+    #[default]
+    RecoverOrDiscard,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The application has opened a realm. `path` is the partition value as Extended JSON text.
+    Open { realm: RealmKey, path: String, reset_mode: ResetMode },
+    /// The application has closed it; there will be no further input about it, but storage answers.
+    Close(RealmKey),
+    /// Sync of the realm is to rest.
+    Pause(RealmKey),
+    /// Sync of the realm is to go on, also after an error that ended it.
+    Resume(RealmKey),
+    /// The realm's main file has a new version.
+    Committed(RealmKey, ClientVersion),
+    /// Answer [`Output::WaitDone`] once all that is committed now is acknowledged.
+    WaitForUpload(RealmKey, WaitKey),
+    /// Answer [`Output::WaitDone`] once all that the server has now is integrated.
+    WaitForDownload(RealmKey, WaitKey),
+    /// The network may be back: do not wait for the end of a delay.
+    Reconnect,
+    /// The answer to [`Output::Connect`].
+    Connected(Result<ProtocolVersion, ConnectError>),
+    /// The server sent this binary message.
+    Received(Bytes),
+    /// The connection is gone, though it was not asked to.
+    Disconnected(Disconnect),
+    /// The answer to [`Output::Store`].
+    Stored(RealmKey, FileRole, StorageAnswer),
+    /// The answer to [`Output::RefreshToken`]; `Err` if the user has to log in again.
+    TokenRefreshed(Result<(), SyncError>),
+    /// The instant of the latest [`Output::WakeAt`] has come.
+    Timeout,
+}
+
+/// What the driver must do.
+#[derive(Debug)]
+pub enum Output {
+    /// Connect with the user's access token, offering all protocol versions.
+    Connect,
+    /// Drop the connection or the attempt; nothing is heard of it again.
+    Disconnect,
+    /// Send this binary message.
+    Send(Bytes),
+    /// Do something with one of the realm's files. A file has one request at a time.
+    Store(RealmKey, FileRole, StorageRequest),
+    /// Get another access token.
+    RefreshToken,
+    /// Ask again where the server is, before the next [`Output::Connect`].
+    RefreshLocation,
+    /// Say [`Input::Timeout`] then; replaces the instant before.
+    WakeAt(Option<Time>),
+    /// What somebody waited for has come, or never will.
+    WaitDone(WaitKey, Result<(), SyncError>),
+    /// News for the application.
+    Event(RealmKey, SessionEvent),
+}
+
+/// News of a realm for the application.
+#[derive(Clone, Debug)]
+pub enum SessionEvent {
+    /// How much has travelled. Not before the first DOWNLOAD.
+    Progress(ByteCounters),
+    /// Whether there is a bound session.
+    Connected(bool),
+    /// Something went wrong; [`SyncError`] says whether sync goes on.
+    Error(SyncError),
+    /// Local changes are being set aside for the server's state.
+    ResetStarted,
+    /// The client reset has been made; whether local changes were recovered.
+    ResetDone { recovered: bool },
+}
+
+/// One thing to do with a file. See [`StorageAnswer`] for the answers.
+#[derive(Debug)]
+pub enum StorageRequest {
+    /// Open it if it is not, and say what it is at. Makes a fresh copy that does not exist.
+    Load,
+    /// Keep the client file that the server has allocated.
+    Identify(FileIdent, Salt),
+    /// Integrate a DOWNLOAD.
+    Integrate(DownloadHeader, Body),
+    /// Gather local changes after this position, up to the usual size of an UPLOAD.
+    CollectUpload(UploadCursor),
+    /// Main file: may a client reset be made, and in which mode? Keeps a record that it was tried.
+    BeginReset { mode: ResetMode, action: Action, code: ErrorCode, message: String },
+    /// Main file: take over the state of the fresh copy, which is complete, and remove the copy.
+    Reset { mode: ResetMode },
+    /// Main file: the client reset is through; forget the record of it.
+    EndReset,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum StorageAnswer {
+    /// To all that change or load the file: what it is at now. `reset_pending`: a client reset was made whose
+    /// end has not been recorded.
+    Ready { state: FileState, reset_pending: bool },
+    /// To [`StorageRequest::CollectUpload`].
+    Upload(UploadBatch),
+    /// To [`StorageRequest::BeginReset`]: the mode to use.
+    ResetBegun(ResetMode),
+    /// To [`StorageRequest::Reset`]: whether local changes were recovered.
+    ResetDone { state: FileState, recovered: bool },
+    /// To [`StorageRequest::BeginReset`] and [`StorageRequest::Reset`]: it can't be made.
+    ResetFailed(String),
+    /// To [`StorageRequest::Integrate`]: the server breaks the protocol, which ends the connection.
+    ProtocolViolation(String),
+    /// To [`StorageRequest::Integrate`]: a changeset or cursor that cannot be taken; the server is told.
+    IntegrationFailed { code: ErrorCode, message: String },
+    /// The file cannot be used.
+    Failed(SyncError),
+}
+
+/// The next UPLOAD.
+#[derive(Debug)]
+pub struct UploadBatch {
+    /// How far the history was scanned.
+    pub progress: UploadCursor,
+    /// What the device has integrated.
+    pub locked_server_version: ServerVersion,
+    /// The changesets; none if there is at most progress to report.
+    pub entries: Vec<UploadEntry>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// No answer, or the connection broke off.
+    Network(String),
+    /// HTTP answered something else than 101.
+    Status(u16),
+    /// The answer names no protocol version that was offered.
+    Protocol(String),
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disconnect {
+    /// The network.
+    Network(String),
+    /// The server closed it with this code and reason.
+    Closed(u16, String),
+}
+
+/// What the application is told when sync of a realm has a problem.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The server refused something. `fatal`: the realm does not sync until it is resumed.
+    #[error("the server reports: {message}")]
+    Server { code: ErrorCode, action: Action, message: String, fatal: bool },
+    /// Writes were not allowed and are being undone.
+    #[error("the server undoes writes that are not allowed: {message}")]
+    CompensatingWrite { message: String, writes: Vec<RejectedUpdate> },
+    /// Client reset in mode manual, or one that failed.
+    #[error("a client reset is needed: {message}")]
+    ClientReset { message: String },
+    /// The realm was closed, or sync of it ended, while somebody waited.
+    #[error("sync of the realm has ended")]
+    Ended,
+    /// The user has to log in again.
+    #[error("the user is logged out: {0}")]
+    LoggedOut(String),
+    /// The server does not keep to the protocol.
+    #[error("the server breaks the protocol: {0}")]
+    ProtocolViolation(String),
+    /// What the server sent cannot be integrated; the server was told.
+    #[error("what the server sent cannot be integrated: {0}")]
+    Integration(String),
+    /// The realm's file.
+    #[error("the realm's file cannot be used: {0}")]
+    File(String),
+    /// The server can't be reached, or does not want this client.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+}
