@@ -3,4 +3,5 @@
 pub mod local;
 pub mod schema;
 pub mod session;
+pub mod transport;
 pub mod value;
