@@ -178,6 +178,8 @@ pub enum ConnectError {
     Status(u16),
     /// The answer names no protocol version that was offered.
     Protocol(String),
+    /// There is no access token to connect with: the user has to log in again.
+    LoggedOut(String),
 }
 
 /// How a connection ended.
@@ -187,6 +189,8 @@ pub enum Disconnect {
     Network(String),
     /// The server closed it with this code and reason.
     Closed(u16, String),
+    /// The server sent a message that is longer than this device takes.
+    TooLong(String),
 }
 
 /// What the application is told when sync of a realm has a problem.
