@@ -6,11 +6,15 @@
 
 mod batch;
 mod file;
+mod open;
 mod record;
+mod reset;
 mod snapshot;
 mod state;
 
-pub use batch::{Batch, Committed, HistoryChange, Origin};
+pub use batch::{Batch, Change, Committed, HistoryChange, Origin};
 pub use file::{LocalError, LocalFile, Writer};
+pub use open::{EncryptionKey, OpenError, OpenOptions, Owner};
+pub use reset::{EffectiveMode, PendingReset, ResetStage};
 pub use snapshot::Snapshot;
 pub use state::{ByteCounters, FileState, HistoryEntry, Progress};

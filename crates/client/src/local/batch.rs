@@ -7,6 +7,7 @@ use bailiwick_core::state::ObjectRow;
 use bailiwick_protocol::version::ClientVersion;
 use bytes::Bytes;
 
+use super::reset::PendingReset;
 use super::state::{FileState, HistoryEntry};
 
 /// All that one commit changes. It is durable as a whole or not at all.
@@ -24,6 +25,18 @@ pub struct Batch {
     pub reciprocals: Vec<(ClientVersion, Bytes)>,
     /// The entry of the new version.
     pub append: Option<HistoryEntry>,
+    /// The record of a client reset. A commit that changes nothing else makes no new version.
+    pub reset: Change<Option<PendingReset>>,
+}
+
+/// What becomes of something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is this from now on.
+    To(T),
 }
 
 /// What becomes of the history.

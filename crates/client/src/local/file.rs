@@ -5,15 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bailiwick_core::EncodingError;
 use bailiwick_protocol::version::ClientVersion;
-use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
+use redb::{Database, ReadableDatabase as _};
 use tokio::sync::broadcast;
 
 use super::batch::{Batch, Committed};
 use super::record;
 use super::snapshot::Snapshot;
-
-/// Memory for pages, in bytes.
-const CACHE_LEN: usize = 16 << 20;
 
 /// News of commits that a slow observer may be behind.
 const NEWS_CAPACITY: usize = 256;
@@ -51,15 +48,7 @@ pub struct Writer<'a> {
 }
 
 impl LocalFile {
-    /// Opens or makes a file on anything that behaves as one.
-    ///
-    /// # Errors
-    ///
-    /// See [`LocalError`].
-    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, LocalError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_LEN);
-        let database = builder.create_with_backend(backend).map_err(storage)?;
+    pub(super) fn start(database: Database) -> Result<Self, LocalError> {
         let writing = database.begin_write().map_err(storage)?;
         record::create_tables(&writing)?;
         writing.commit().map_err(storage)?;

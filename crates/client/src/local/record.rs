@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! table        key                 value
-//! meta         "schema" | "state"  schema | client file, version, progress, counters
+//! meta         "schema"            the classes
+//!              "state"             client file, version, progress, counters
+//!              "reset"             the client reset that is under way, if there is one
 //! objects      row                 object
 //! history      version             origin, timestamp, remote version (8 bytes each), changeset
 //! reciprocals  version             changeset
@@ -19,7 +21,7 @@ use bailiwick_protocol::version::{
 use bytes::Bytes;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::batch::{Batch, HistoryChange};
+use super::batch::{Batch, Change, HistoryChange};
 use super::file::{LocalError, storage};
 use super::state::{ByteCounters, FileState, HistoryEntry, Progress};
 
@@ -29,6 +31,7 @@ pub(super) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new
 pub(super) const RECIPROCALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("reciprocals");
 pub(super) const SCHEMA: &str = "schema";
 pub(super) const STATE: &str = "state";
+pub(super) const RESET: &str = "reset";
 
 pub(super) fn create_tables(writing: &WriteTransaction) -> Result<(), LocalError> {
     let mut meta = writing.open_table(META).map_err(storage)?;
@@ -47,6 +50,11 @@ pub(super) fn write(writing: &WriteTransaction, batch: &Batch) -> Result<(), Loc
     meta.insert(STATE, &*encode_state(&batch.state)).map_err(storage)?;
     if let Some(schema) = &batch.changes.schema {
         meta.insert(SCHEMA, &*schema.encode()).map_err(storage)?;
+    }
+    match &batch.reset {
+        Change::Keep => (),
+        Change::To(Some(reset)) => drop(meta.insert(RESET, &*reset.encode()).map_err(storage)?),
+        Change::To(None) => drop(meta.remove(RESET).map_err(storage)?),
     }
     let mut objects = writing.open_table(OBJECTS).map_err(storage)?;
     for (row, object) in &batch.changes.objects {
@@ -154,8 +162,22 @@ pub(super) fn decode_entry(
     })
 }
 
-fn number(input: &mut &[u8]) -> Result<u64, EncodingError> {
+pub(super) fn number(input: &mut &[u8]) -> Result<u64, EncodingError> {
     let (number, rest) = input.split_first_chunk().ok_or(EncodingError::Truncated)?;
     *input = rest;
     Ok(u64::from_be_bytes(*number))
+}
+
+/// Appends a text behind its length.
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&(text.len() as u64).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+pub(super) fn text(input: &mut &[u8]) -> Result<String, EncodingError> {
+    let len = usize::try_from(number(input)?).map_err(|_| EncodingError::Truncated)?;
+    let (text, rest) = input.split_at_checked(len).ok_or(EncodingError::Truncated)?;
+    *input = rest;
+    let text = std::str::from_utf8(text);
+    Ok(text.map_err(|_| EncodingError::Invalid("a text is not UTF-8"))?.to_owned())
 }

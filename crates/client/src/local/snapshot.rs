@@ -12,7 +12,8 @@ use bytes::Bytes;
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::file::{LocalError, storage};
-use super::record::{self, HISTORY, META, OBJECTS, RECIPROCALS, SCHEMA, STATE};
+use super::record::{self, HISTORY, META, OBJECTS, RECIPROCALS, RESET, SCHEMA, STATE};
+use super::reset::PendingReset;
 use super::state::{FileState, HistoryEntry};
 
 /// One state of a file. Clones are the same state; pages that it needs are kept as long as it lives.
@@ -24,6 +25,7 @@ pub struct Snapshot {
 struct Tables {
     state: FileState,
     schema: Schema,
+    reset: Option<PendingReset>,
     objects: ReadOnlyTable<&'static [u8], &'static [u8]>,
     history: ReadOnlyTable<u64, &'static [u8]>,
     reciprocals: ReadOnlyTable<u64, &'static [u8]>,
@@ -39,6 +41,10 @@ impl Snapshot {
         let tables = Tables {
             state: record::decode_state(read(STATE)?.value())?,
             schema: Schema::decode(read(SCHEMA)?.value())?,
+            reset: match meta.get(RESET).map_err(storage)? {
+                Some(record) => Some(PendingReset::decode(record.value())?),
+                None => None,
+            },
             objects: reading.open_table(OBJECTS).map_err(storage)?,
             history: reading.open_table(HISTORY).map_err(storage)?,
             reciprocals: reading.open_table(RECIPROCALS).map_err(storage)?,
@@ -49,6 +55,11 @@ impl Snapshot {
     /// All but schema, objects and history.
     pub fn state(&self) -> &FileState {
         &self.tables.state
+    }
+
+    /// The client reset that is under way.
+    pub fn pending_reset(&self) -> Option<&PendingReset> {
+        self.tables.reset.as_ref()
     }
 
     /// The classes.
