@@ -1,5 +1,6 @@
 //! The Rust client of Realm Device Sync: a local realm, offline writes, sync.
 
+pub mod history;
 pub mod local;
 pub mod schema;
 pub mod session;

@@ -23,8 +23,9 @@ pub struct Batch {
     pub history: HistoryChange,
     /// Local entries that were transformed: what their reciprocal form is now.
     pub reciprocals: Vec<(ClientVersion, Bytes)>,
-    /// The entry of the new version.
-    pub append: Option<HistoryEntry>,
+    /// The entries of the new versions, in their order: one, or several if a transaction is large enough to be
+    /// uploaded in pieces. The last one has the version of `state`.
+    pub append: Vec<HistoryEntry>,
     /// The record of a client reset. A commit that changes nothing else makes no new version.
     pub reset: Change<Option<PendingReset>>,
 }

@@ -293,6 +293,46 @@ impl Instruction {
         }
     }
 
+    /// Calls `change` with every symbol in it, so that it can move to another changeset.
+    pub fn for_each_symbol_mut(&mut self, mut change: impl FnMut(&mut Symbol)) {
+        match self {
+            Self::AddTable { table, kind } => {
+                change(table);
+                if let TableKind::TopLevel(key) | TableKind::Asymmetric(key) = kind {
+                    change(&mut key.field);
+                }
+            }
+            Self::EraseTable { table } => change(table),
+            Self::EraseColumn { table, field } => {
+                change(table);
+                change(field);
+            }
+            Self::AddColumn(column) => {
+                change(&mut column.table);
+                change(&mut column.field);
+                column.link_target.iter_mut().for_each(change);
+            }
+            Self::CreateObject { table, object } | Self::EraseObject { table, object } => {
+                change(table);
+                object.symbol_mut().into_iter().for_each(change);
+            }
+            Self::Update { target, value, .. }
+            | Self::ArrayInsert { target, value, .. }
+            | Self::SetInsert { target, value }
+            | Self::SetErase { target, value } => {
+                target.for_each_symbol_mut(&mut change);
+                if let Payload::Link(link) = value {
+                    change(&mut link.table);
+                    link.object.symbol_mut().into_iter().for_each(change);
+                }
+            }
+            Self::AddInteger { target, .. }
+            | Self::ArrayMove { target, .. }
+            | Self::ArrayErase { target, .. }
+            | Self::Clear { target, .. } => target.for_each_symbol_mut(&mut change),
+        }
+    }
+
     /// The value that it carries, if it carries one.
     pub fn value(&self) -> Option<&Payload> {
         match self {
@@ -311,6 +351,17 @@ impl Target {
         match self.path.last() {
             Some(PathElement::Index(index)) => Some(*index),
             _ => None,
+        }
+    }
+
+    fn for_each_symbol_mut(&mut self, change: &mut impl FnMut(&mut Symbol)) {
+        change(&mut self.table);
+        self.object.symbol_mut().into_iter().for_each(&mut *change);
+        change(&mut self.field);
+        for element in &mut self.path {
+            if let PathElement::Key(key) = element {
+                change(key);
+            }
         }
     }
 }

@@ -25,3 +25,13 @@ pub enum ObjectKey {
         lo: u64,
     },
 }
+
+impl ObjectKey {
+    /// The symbol in it, if it is a string.
+    pub(super) fn symbol_mut(&mut self) -> Option<&mut Symbol> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What becomes of a file's history: local changes enter it, UPLOADs are gathered from it, and DOWNLOADs are merged
+//! with what of it the server has not integrated.
+//!
+//! Functions of a [`Snapshot`](crate::local::Snapshot) and their arguments alone, without I/O but reading it. What is
+//! to be kept comes out as one [`Batch`](crate::local::Batch), computed and committed under one
+//! [`Writer`](crate::local::Writer). Spec: client, sections 1, 3, 4 and 8.
+
+mod commit;
+mod split;
+
+pub use commit::local_commit;
+pub use split::MAX_PIECE_LEN;
