@@ -7,6 +7,7 @@ mod endpoint;
 mod http;
 mod stream;
 mod tls;
+mod websocket;
 
 pub use authenticator::{AuthFailure, Authenticator, Route};
 pub use connector::{Connector, Unreachable};

@@ -35,7 +35,7 @@ pub enum HttpError {
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of the head of an answer.
-const MAX_HEAD_LEN: usize = 64 * 1024;
+pub(super) const MAX_HEAD_LEN: usize = 64 * 1024;
 
 /// Sends a request to the server in its URL, and reads the answer, whatever its status.
 ///
