@@ -75,4 +75,7 @@ pub struct Committed {
     pub rows: Arc<[ObjectRow]>,
     /// Whether classes or fields came or went.
     pub schema_changed: bool,
+    /// [`ByteCounters::uploadable`](super::ByteCounters::uploadable) of the file, if the commit has something to
+    /// upload.
+    pub uploadable: Option<u64>,
 }

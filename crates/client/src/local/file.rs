@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use super::batch::{Batch, Committed};
 use super::record;
 use super::snapshot::Snapshot;
+use super::state::HistoryEntry;
 
 /// News of commits that a slow observer may be behind.
 const NEWS_CAPACITY: usize = 256;
@@ -109,6 +110,11 @@ impl Writer<'_> {
             origin: batch.origin,
             rows: batch.changes.objects.iter().map(|(row, _)| row.clone()).collect(),
             schema_changed: batch.changes.schema.is_some(),
+            uploadable: batch
+                .append
+                .iter()
+                .any(HistoryEntry::is_uploadable)
+                .then_some(batch.state.bytes.uploadable),
         };
         // Nobody may be listening.
         let _ = self.file.news.send(Arc::new(news));
