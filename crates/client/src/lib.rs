@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod local;
+pub mod reset;
 pub mod schema;
 pub mod session;
 pub mod transport;

@@ -3,11 +3,14 @@
 use bailiwick_core::EncodingError;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
-use bailiwick_protocol::version::OriginTimestamp;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{OriginTimestamp, ServerVersion};
 
 use super::record::{number, put_text, text};
 
 /// A client reset that has begun and whose end is not recorded: a second one before that is a loop.
+///
+/// A fresh copy has one, too, which says for what it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingReset {
     /// The version of this library that wrote the record; one of another version is to be ignored.
@@ -26,6 +29,10 @@ pub struct PendingReset {
     pub stage: ResetStage,
     /// How many times it was begun, this time included.
     pub attempts: u32,
+    /// The client file that is given up. No other file has it, so it names the file to which a fresh copy belongs.
+    pub client_file: Option<(FileIdent, Salt)>,
+    /// What the file had integrated of the server's history when it began.
+    pub integrated: ServerVersion,
 }
 
 /// What becomes of local changes in a client reset, once it is decided.
@@ -44,6 +51,8 @@ pub enum ResetStage {
     Started,
     /// The file holds the server's state; what was recovered may not be uploaded yet.
     Applied,
+    /// It cannot be made; the file holds what it held before.
+    Failed,
 }
 
 impl PendingReset {
@@ -58,8 +67,19 @@ impl PendingReset {
         let stage = match self.stage {
             ResetStage::Started => 0,
             ResetStage::Applied => 1,
+            ResetStage::Failed => 2,
         };
-        let numbers = [self.time.0, mode, stage, self.code.number().into(), self.attempts.into()];
+        let (ident, salt) = self.client_file.unwrap_or_default();
+        let numbers = [
+            self.time.0,
+            mode,
+            stage,
+            self.code.number().into(),
+            self.attempts.into(),
+            ident.0,
+            salt.0,
+            self.integrated.0,
+        ];
         let mut out = numbers.map(u64::to_be_bytes).concat();
         put_text(&mut out, &action_name(self.action));
         put_text(&mut out, &self.library_version);
@@ -78,14 +98,19 @@ impl PendingReset {
         let stage = match number(input)? {
             0 => ResetStage::Started,
             1 => ResetStage::Applied,
+            2 => ResetStage::Failed,
             _ => return Err(EncodingError::Invalid("the stage of a client reset is unknown")),
         };
+        let (code, attempts) = (ErrorCode::from_number(small(input)?), small(input)?);
+        let (ident, salt) = (FileIdent(number(input)?), Salt(number(input)?));
         Ok(Self {
             time,
             mode,
             stage,
-            code: ErrorCode::from_number(small(input)?),
-            attempts: small(input)?,
+            code,
+            attempts,
+            client_file: (ident != FileIdent::SELF).then_some((ident, salt)),
+            integrated: ServerVersion(number(input)?),
             action: action(&text(input)?)?,
             library_version: text(input)?,
             message: text(input)?,
