@@ -1,12 +1,35 @@
 //! Values as the application sees them.
+//!
+//! Each type that Realm has is a type here: [`ObjectId`], [`Uuid`], [`Timestamp`], [`Decimal`] and [`Binary`] beside
+//! those of Rust. [`Value`] is any of them, for fields of mixed type and for programs that do not know their classes
+//! when they are compiled.
+
+mod accessor;
+mod binary;
+mod decimal;
+mod display;
+mod object_id;
+mod serde;
+pub(crate) mod stored;
+mod timestamp;
+mod uuid;
 
 use std::collections::BTreeMap;
 
 pub use bailiwick_core::state::PrimaryKey;
-pub use bailiwick_protocol::changeset::{Decimal, Timestamp};
+
+pub use binary::Binary;
+pub use decimal::{Decimal, DecimalError};
+pub use object_id::ObjectId;
+pub(crate) use serde::{SET, VALUE};
+pub use stored::ValueError;
+pub use timestamp::{Timestamp, TimestampError};
+pub use uuid::Uuid;
 
 /// What a field, a list element or a dictionary entry holds.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// Equality is bit by bit: a NaN equals itself, 0 and -0 differ, as do decimal 1.0 and 1.00.
+#[derive(Clone, Debug, Default)]
 pub enum Value {
     /// No value.
     #[default]
@@ -35,7 +58,7 @@ pub enum Value {
     Link(Link),
     /// A list, in its order.
     List(Vec<Value>),
-    /// A set, in ascending order.
+    /// A set; as it is read, in ascending order.
     Set(Vec<Value>),
     /// A dictionary.
     Dictionary(BTreeMap<String, Value>),
@@ -52,22 +75,40 @@ pub struct Link {
     pub key: PrimaryKey,
 }
 
-/// An identifier of 12 bytes: a time, a random part and a counter.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectId(pub [u8; 12]);
+/// The text is not an identifier of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text is not {0}")]
+pub struct IdentifierError(&'static str);
 
-/// An identifier of 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uuid(pub [u8; 16]);
-
-impl std::fmt::Debug for ObjectId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ObjectId({})", hex::encode(self.0))
+impl Link {
+    /// A link to the object of this class with this key.
+    pub fn new(class: impl Into<String>, key: impl Into<PrimaryKey>) -> Self {
+        Self { class: class.into(), key: key.into() }
     }
 }
 
-impl std::fmt::Debug for Uuid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Uuid({})", hex::encode(self.0))
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::String(a), Self::String(b)) => a == b,
+            (Self::Binary(a), Self::Binary(b)) => a == b,
+            (Self::Timestamp(a), Self::Timestamp(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::Double(a), Self::Double(b)) => a.to_bits() == b.to_bits(),
+            (Self::Decimal(a), Self::Decimal(b)) => a == b,
+            (Self::ObjectId(a), Self::ObjectId(b)) => a == b,
+            (Self::Uuid(a), Self::Uuid(b)) => a == b,
+            (Self::Link(a), Self::Link(b)) => a == b,
+            (Self::List(a), Self::List(b)) | (Self::Set(a), Self::Set(b)) => a == b,
+            (Self::Dictionary(a), Self::Dictionary(b)) | (Self::Object(a), Self::Object(b)) => {
+                a == b
+            }
+            _ => false,
+        }
     }
 }
+
+impl Eq for Value {}

@@ -116,6 +116,42 @@ fn put_row(row: &mut Vec<u8>, class: ClassId, key: &PrimaryKey) {
     }
 }
 
+impl From<i64> for PrimaryKey {
+    fn from(key: i64) -> Self {
+        Self::Int(key)
+    }
+}
+
+impl From<i32> for PrimaryKey {
+    fn from(key: i32) -> Self {
+        Self::Int(key.into())
+    }
+}
+
+impl From<&str> for PrimaryKey {
+    fn from(key: &str) -> Self {
+        Self::String(key.into())
+    }
+}
+
+impl From<String> for PrimaryKey {
+    fn from(key: String) -> Self {
+        Self::String(key.into())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for PrimaryKey {
+    fn from(key: Option<T>) -> Self {
+        key.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<&Self> for PrimaryKey {
+    fn from(key: &Self) -> Self {
+        key.clone()
+    }
+}
+
 impl fmt::Display for PrimaryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
