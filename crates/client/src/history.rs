@@ -5,8 +5,17 @@
 //! to be kept comes out as one [`Batch`](crate::local::Batch), computed and committed under one
 //! [`Writer`](crate::local::Writer). Spec: client, sections 1, 3, 4 and 8.
 
+mod check;
 mod commit;
+mod error;
+mod identify;
+mod integrate;
 mod split;
+mod upload;
 
 pub use commit::local_commit;
+pub use error::{IntegrationError, ProtocolViolation};
+pub use identify::identify;
+pub use integrate::integrate;
 pub use split::MAX_PIECE_LEN;
+pub use upload::{collect_upload, pending};
