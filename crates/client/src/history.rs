@@ -18,4 +18,4 @@ pub use error::{IntegrationError, ProtocolViolation};
 pub use identify::identify;
 pub use integrate::integrate;
 pub use split::MAX_PIECE_LEN;
-pub use upload::{collect_upload, pending};
+pub use upload::{collect_upload, last_uploadable, pending};

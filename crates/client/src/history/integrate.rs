@@ -6,9 +6,7 @@ use bailiwick_core::merge::{Concurrent, merge};
 use bailiwick_protocol::changeset::{Changeset, DecodeLimits};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::message::{DownloadEntry, DownloadHeader, Entries};
-use bailiwick_protocol::version::{
-    ClientVersion, DownloadCursor, OriginTimestamp, ServerVersion,
-};
+use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, ServerVersion};
 use bytes::Bytes;
 
 use super::check::{check_entries, check_header};
@@ -50,7 +48,7 @@ pub fn integrate(
         run: Run::default(),
     };
     for entry in entries {
-        integration.add(entry.map_err(ProtocolViolation::from)?)?;
+        integration.add(&entry.map_err(ProtocolViolation::from)?)?;
     }
     integration.merge_run()?;
     let Integration { objects, local, .. } = integration;
@@ -114,7 +112,7 @@ struct Run {
 const MAX_RUN_LEN: usize = 1 << 20;
 
 impl Integration<'_> {
-    fn add(&mut self, entry: DownloadEntry) -> Result<(), IntegrationError> {
+    fn add(&mut self, entry: &DownloadEntry) -> Result<(), IntegrationError> {
         let version = entry.server_version;
         if self.run.base != entry.last_integrated_client_version || self.run.len >= MAX_RUN_LEN {
             self.merge_run()?;
@@ -137,9 +135,8 @@ impl Integration<'_> {
             Some(local) => local,
             None => self.local.insert(Local::read(self.snapshot, base, self.own)?),
         };
-        merge(local.after(base), &mut changesets).map_err(|error| {
-            IntegrationError::Contradiction(*first..=*last, Box::new(error))
-        })?;
+        merge(local.after(base), &mut changesets)
+            .map_err(|error| IntegrationError::Contradiction(*first..=*last, Box::new(error)))?;
         for (version, changeset) in versions.into_iter().zip(changesets) {
             // The other form that there may be is for those who get it from a server.
             let _ = self
@@ -152,11 +149,7 @@ impl Integration<'_> {
 }
 
 impl Local {
-    fn read(
-        snapshot: &Snapshot,
-        after: ClientVersion,
-        own: FileIdent,
-    ) -> Result<Self, LocalError> {
+    fn read(snapshot: &Snapshot, after: ClientVersion, own: FileIdent) -> Result<Self, LocalError> {
         let mut local = Self::default();
         for entry in snapshot.history(after)? {
             let entry = entry?;
@@ -181,8 +174,9 @@ impl Local {
     /// What became of those that were changed and that are still needed.
     fn changed_after(self, trimmed: Option<ClientVersion>) -> Vec<(ClientVersion, Bytes)> {
         let forms = self.versions.into_iter().zip(self.changesets);
-        let needed = forms
-            .filter(|(version, form)| form.is_dirty() && trimmed.is_none_or(|last| *version > last));
+        let needed = forms.filter(|(version, form)| {
+            form.is_dirty() && trimmed.is_none_or(|last| *version > last)
+        });
         needed.map(|(version, form)| (version, form.changeset().encode().into())).collect()
     }
 }

@@ -21,10 +21,7 @@ const HARD_LIMIT: usize = 16 << 20;
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn collect_upload(
-    snapshot: &Snapshot,
-    after: UploadCursor,
-) -> Result<UploadBatch, LocalError> {
+pub fn collect_upload(snapshot: &Snapshot, after: UploadCursor) -> Result<UploadBatch, LocalError> {
     let (mut progress, mut entries, mut len) = (after, Vec::new(), 0);
     for entry in snapshot.history(after.client_version)? {
         let entry = entry?;
@@ -52,18 +49,31 @@ pub fn collect_upload(
     Ok(UploadBatch { progress, locked_server_version, entries })
 }
 
-/// The latest version that the server has yet to acknowledge; `None` if it has everything.
+/// The newest version after `after` that is to be uploaded, acknowledged or not.
+///
+/// Reads from the end, until it finds one.
 ///
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn pending(snapshot: &Snapshot) -> Result<Option<ClientVersion>, LocalError> {
-    let acknowledged = snapshot.state().progress.upload.client_version;
-    for entry in snapshot.history(acknowledged)?.rev() {
+pub fn last_uploadable(
+    snapshot: &Snapshot,
+    after: ClientVersion,
+) -> Result<Option<ClientVersion>, LocalError> {
+    for entry in snapshot.history(after)?.rev() {
         let entry = entry?;
         if entry.is_uploadable() {
             return Ok(Some(entry.version));
         }
     }
     Ok(None)
+}
+
+/// The newest version that the server has yet to acknowledge; `None` if it has everything.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn pending(snapshot: &Snapshot) -> Result<Option<ClientVersion>, LocalError> {
+    last_uploadable(snapshot, snapshot.state().progress.upload.client_version)
 }

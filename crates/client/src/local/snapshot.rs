@@ -120,7 +120,8 @@ impl Snapshot {
     pub fn history(
         &self,
         after: ClientVersion,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<HistoryEntry, LocalError>> + use<>, LocalError> {
+    ) -> Result<impl DoubleEndedIterator<Item = Result<HistoryEntry, LocalError>> + use<>, LocalError>
+    {
         let tables = Arc::clone(&self.tables);
         let range = tables.history.range(after.0.saturating_add(1)..).map_err(storage)?;
         Ok(range.map(move |entry| {
