@@ -1,5 +1,6 @@
 //! The Rust client of Realm Device Sync: a local realm, offline writes, sync.
 
+pub mod app;
 pub mod files;
 pub mod history;
 pub mod local;

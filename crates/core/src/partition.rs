@@ -19,7 +19,7 @@
 
 use std::fmt;
 
-use bson::{Bson, spec::BinarySubtype};
+use bson::{Binary, Bson, spec::BinarySubtype};
 
 use crate::state::{Hex, UuidText};
 
@@ -184,6 +184,20 @@ impl PartitionValue {
         Err(fault.into())
     }
 
+    /// The value as canonical Extended JSON, which every server reads and [`parse`](Self::parse) reads back.
+    pub fn to_json(&self) -> String {
+        let bson = match self {
+            Self::Null => Bson::Null,
+            Self::String(text) => Bson::String(text.to_string()),
+            Self::Int(value) => Bson::Int64(*value),
+            Self::ObjectId(id) => Bson::ObjectId((*id).into()),
+            Self::Uuid(id) => {
+                Bson::from(Binary { subtype: BinarySubtype::Uuid, bytes: id.to_vec() })
+            }
+        };
+        bson.into_canonical_extjson().to_string()
+    }
+
     /// The type, as messages name it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -273,6 +287,24 @@ impl From<PartitionFault> for IllegalPartition {
     }
 }
 
+impl From<&str> for PartitionValue {
+    fn from(text: &str) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<String> for PartitionValue {
+    fn from(text: String) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<i64> for PartitionValue {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
 impl fmt::Display for PartitionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -359,6 +391,23 @@ mod tests {
     }
 
     #[test]
+    fn values_are_written_as_the_sdks_write_them() {
+        let cases = [
+            (PartitionValue::Null, "null"),
+            ("a\"b".into(), r#""a\"b""#),
+            (42.into(), r#"{"$numberLong":"42"}"#),
+            (PartitionValue::ObjectId([0x5f; 12]), r#"{"$oid":"5f5f5f5f5f5f5f5f5f5f5f5f"}"#),
+            (
+                PartitionValue::Uuid([0xaa; 16]),
+                r#"{"$binary":{"base64":"qqqqqqqqqqqqqqqqqqqqqg==","subType":"04"}}"#,
+            ),
+        ];
+        for (value, text) in cases {
+            assert_eq!(value.to_json(), text);
+        }
+    }
+
+    #[test]
     fn the_null_partition_exists_only_where_the_key_is_optional() {
         let key = |required| PartitionKey { partition_type: PartitionType::String, required };
         assert_eq!(key(false).bind("null"), Ok(PartitionValue::Null));
@@ -383,6 +432,12 @@ mod tests {
         fn key_bytes_name_one_value(a in value(), b in value()) {
             prop_assert_eq!(a == b, a.to_key_bytes() == b.to_key_bytes());
             prop_assert_eq!(PartitionValue::from_key_bytes(&a.to_key_bytes()), Ok(a));
+        }
+
+        #[test]
+        fn the_text_of_a_value_is_read_back(value in value()) {
+            prop_assume!(value.to_json().len() <= MAX_LEN);
+            prop_assert_eq!(PartitionValue::parse(&value.to_json()), Ok(value));
         }
 
         #[test]

@@ -194,6 +194,10 @@ impl EncryptionKey {
     pub fn new(bytes: [u8; 64]) -> Self {
         Self(bytes)
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
 }
 
 /// Keys do not belong in logs.

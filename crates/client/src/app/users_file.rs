@@ -1,0 +1,265 @@
+//! The file that keeps the users of a device, so that an application starts offline with its user.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `BWKUSERS` |
+//! | 1 | the version of the format, 1 |
+//! | 1 | 0: plain; 1: encrypted |
+//! | 16 | encrypted: the nonce |
+//! | any | JSON; encrypted: in AES-256, counter mode, the counter beginning at the nonce |
+//! | 32 | plain: SHA-256 of all before; encrypted: HMAC-SHA-256 of all before |
+//!
+//! Both keys are derived from the application's key. Every change reads the file, writes another one and puts it in
+//! place, under a lock that other processes respect, so a change that another process has made is not lost and
+//! a crash leaves the old file or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aes::Aes256;
+use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use super::accounts::Accounts;
+use crate::local::EncryptionKey;
+
+/// Where the users of an app are kept, and what for.
+#[derive(Debug)]
+pub(super) struct UsersFile {
+    path: PathBuf,
+    keys: Option<Keys>,
+}
+
+/// Why the users of a device cannot be read or kept.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UsersFileError {
+    /// The file system.
+    #[error("{} cannot be read or written", .0.display())]
+    Io(PathBuf, #[source] Arc<io::Error>),
+    /// A newer version of this library has written it.
+    #[error("{} has format {found}, which is newer than this program: use a newer version of it", .path.display())]
+    FutureFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u8,
+    },
+    /// It is not what was written, or the key is another one.
+    #[error(
+        "{} is damaged; if it is moved away, everybody has to log in again, and anonymous users are lost",
+        .0.display()
+    )]
+    Damaged(PathBuf),
+    /// It is encrypted with another key, or damaged.
+    #[error("{} does not open with this key: it was made with another one, or is damaged", .0.display())]
+    WrongKey(PathBuf),
+    /// No key was given.
+    #[error("{} is encrypted: give the key that it was made with", .0.display())]
+    KeyNeeded(PathBuf),
+    /// A key was given, but the file was made without.
+    #[error("{} is not encrypted: open it without a key", .0.display())]
+    NotEncrypted(PathBuf),
+    /// The system has no randomness.
+    #[error("the system gives no random bytes")]
+    Random(#[from] getrandom::Error),
+}
+
+const MAGIC: &[u8; 8] = b"BWKUSERS";
+const FORMAT: u8 = 1;
+const PLAIN: u8 = 0;
+const ENCRYPTED: u8 = 1;
+const NONCE_LEN: usize = 16;
+/// Bytes of SHA-256 and of HMAC-SHA-256.
+const SUM_LEN: usize = 32;
+
+impl UsersFile {
+    /// The file in this folder, which is made when something is written.
+    pub(super) fn in_folder(folder: &Path, key: Option<&EncryptionKey>) -> Self {
+        Self { path: folder.join("users"), keys: key.map(Keys::derive) }
+    }
+
+    /// The users; none if there is no file.
+    pub(super) fn read(&self) -> Result<Accounts, UsersFileError> {
+        match fs::read(&self.path) {
+            Ok(bytes) => self.decode(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Accounts::default()),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Changes the users, and tells what they are then before anybody else changes them. They stay as they are if
+    /// that fails.
+    pub(super) fn update(
+        &self,
+        change: impl FnOnce(&mut Accounts),
+        tell: impl FnOnce(Accounts),
+    ) -> Result<(), UsersFileError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        create_private_folder(folder).map_err(|error| self.io(error))?;
+        // Released when it is dropped.
+        let lock =
+            open_private(&self.path.with_extension("lock")).map_err(|error| self.io(error))?;
+        lock.lock().map_err(|error| self.io(error))?;
+        let mut accounts = self.read()?;
+        let before = accounts.clone();
+        change(&mut accounts);
+        if accounts != before {
+            self.write(folder, &self.encode(&accounts)?).map_err(|error| self.io(error))?;
+        }
+        tell(accounts);
+        Ok(())
+    }
+
+    fn encode(&self, accounts: &Accounts) -> Result<Vec<u8>, UsersFileError> {
+        let json = serde_json::to_vec(accounts).map_err(|error| self.io(error.into()))?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(FORMAT);
+        let sum = match &self.keys {
+            None => {
+                bytes.push(PLAIN);
+                bytes.extend_from_slice(&json);
+                checksum(&bytes)
+            }
+            Some(keys) => {
+                let mut nonce = [0; NONCE_LEN];
+                getrandom::fill(&mut nonce)?;
+                bytes.push(ENCRYPTED);
+                bytes.extend_from_slice(&nonce);
+                let start = bytes.len();
+                bytes.extend_from_slice(&json);
+                keys.cipher(nonce, &mut bytes[start..]);
+                keys.authenticate(&bytes).finalize().into_bytes().into()
+            }
+        };
+        bytes.extend_from_slice(&sum);
+        Ok(bytes)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Accounts, UsersFileError> {
+        let damaged = || UsersFileError::Damaged(self.path.clone());
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
+        match rest {
+            [FORMAT, ..] => (),
+            [found, ..] if *found > FORMAT => {
+                return Err(UsersFileError::FutureFormat {
+                    path: self.path.clone(),
+                    found: *found,
+                });
+            }
+            _ => return Err(damaged()),
+        }
+        let (signed, sum) = bytes.split_last_chunk::<SUM_LEN>().ok_or_else(damaged)?;
+        let rest = signed.get(MAGIC.len() + 1..).ok_or_else(damaged)?;
+        let json = match (rest, &self.keys) {
+            ([PLAIN, _json @ ..], Some(_)) => {
+                return Err(UsersFileError::NotEncrypted(self.path.clone()));
+            }
+            ([ENCRYPTED, ..], None) => return Err(UsersFileError::KeyNeeded(self.path.clone())),
+            ([PLAIN, json @ ..], None) => {
+                if checksum(signed) != *sum {
+                    return Err(damaged());
+                }
+                json.to_vec()
+            }
+            ([ENCRYPTED, rest @ ..], Some(keys)) => {
+                if keys.authenticate(signed).verify_slice(sum).is_err() {
+                    return Err(UsersFileError::WrongKey(self.path.clone()));
+                }
+                let (nonce, json) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
+                let mut json = json.to_vec();
+                keys.cipher(*nonce, &mut json);
+                json
+            }
+            _ => return Err(damaged()),
+        };
+        serde_json::from_slice(&json).map_err(|_| damaged())
+    }
+
+    fn write(&self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+        let new = self.path.with_extension("new");
+        let mut file = open_private(&new)?;
+        file.set_len(0)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&new, &self.path)?;
+        sync_folder(folder)
+    }
+
+    fn io(&self, error: io::Error) -> UsersFileError {
+        UsersFileError::Io(self.path.clone(), Arc::new(error))
+    }
+}
+
+/// What the application's key becomes.
+struct Keys {
+    cipher: Aes256,
+    mac: [u8; 32],
+}
+
+impl Keys {
+    /// The application's key also encrypts realms, so it is not used as it is.
+    fn derive(key: &EncryptionKey) -> Self {
+        let part = |purpose: &[u8]| -> [u8; 32] {
+            hmac(key.as_bytes()).chain_update(purpose).finalize().into_bytes().into()
+        };
+        let cipher = Aes256::new(&part(b"bailiwick users file: encryption").into());
+        Self { cipher, mac: part(b"bailiwick users file: authentication") }
+    }
+
+    /// Encrypts or decrypts.
+    fn cipher(&self, nonce: [u8; NONCE_LEN], bytes: &mut [u8]) {
+        let mut counter = u128::from_be_bytes(nonce);
+        for chunk in bytes.chunks_mut(NONCE_LEN) {
+            let mut block = counter.to_be_bytes().into();
+            self.cipher.encrypt_block(&mut block);
+            for (byte, mask) in chunk.iter_mut().zip(block) {
+                *byte ^= mask;
+            }
+            counter = counter.wrapping_add(1);
+        }
+    }
+
+    fn authenticate(&self, bytes: &[u8]) -> Hmac<Sha256> {
+        hmac(&self.mac).chain_update(bytes)
+    }
+}
+
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn checksum(bytes: &[u8]) -> [u8; SUM_LEN] {
+    Sha256::digest(bytes).into()
+}
+
+/// Makes a folder that only its owner can look into, where it does not exist.
+pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes a renaming durable, where folders can be opened.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
