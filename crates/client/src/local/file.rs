@@ -9,9 +9,13 @@ use redb::{Database, ReadableDatabase as _};
 use tokio::sync::broadcast;
 
 use super::batch::{Batch, Committed};
+use super::classes::ClassCache;
+use super::fault::Fault;
+use super::options::Owner;
 use super::record;
 use super::snapshot::Snapshot;
-use super::state::HistoryEntry;
+use super::state::{FileState, HistoryEntry};
+use super::tables::{self, META, OWNER};
 
 /// News of commits that a slow observer may be behind.
 const NEWS_CAPACITY: usize = 256;
@@ -21,6 +25,7 @@ const NEWS_CAPACITY: usize = 256;
 pub struct LocalFile {
     database: Database,
     writer: Mutex<()>,
+    classes: ClassCache,
     news: broadcast::Sender<Arc<Committed>>,
     /// A write failed, so that what the file holds is unknown.
     stopped: AtomicBool,
@@ -36,6 +41,9 @@ pub enum LocalError {
     /// What was read is not what was written.
     #[error("the realm's file is damaged")]
     Damaged(#[from] EncodingError),
+    /// The file was closed while a snapshot of it was kept.
+    #[error("the realm was closed")]
+    Closed,
     /// A write failed before; only opening the file again can tell what it holds.
     #[error("an earlier write to the realm's file failed; open the realm again")]
     Stopped,
@@ -49,12 +57,44 @@ pub struct Writer<'a> {
 }
 
 impl LocalFile {
-    pub(super) fn start(database: Database) -> Result<Self, LocalError> {
+    /// Fills an empty database.
+    pub(super) fn make(database: Database, owner: &Owner) -> Result<Self, Fault> {
         let writing = database.begin_write().map_err(storage)?;
-        record::create_tables(&writing)?;
+        tables::create(&writing, owner)?;
         writing.commit().map_err(storage)?;
+        Ok(Self::new(database))
+    }
+
+    /// Takes a database that [`make`](Self::make) has filled, and reads enough of it to say so.
+    pub(super) fn start(database: Database, owner: &Owner) -> Result<Self, Fault> {
+        let reading = database.begin_read().map_err(storage)?;
+        let meta = reading.open_table(META).map_err(storage)?;
+        let found = tables::get(&meta, OWNER, record::decode_owner)?;
+        drop((meta, reading));
+        let parts = [
+            ("app", found.app_id, &owner.app_id),
+            ("user", found.user_id, &owner.user_id),
+            ("partition", found.partition, &owner.partition),
+        ];
+        for (part, found, expected) in parts {
+            if found != *expected {
+                return Err(Fault::Owner { part, found });
+            }
+        }
+        let file = Self::new(database);
+        file.snapshot()?;
+        Ok(file)
+    }
+
+    fn new(database: Database) -> Self {
         let (news, _) = broadcast::channel(NEWS_CAPACITY);
-        Ok(Self { database, writer: Mutex::new(()), news, stopped: AtomicBool::new(false) })
+        Self {
+            database,
+            writer: Mutex::default(),
+            classes: ClassCache::default(),
+            news,
+            stopped: AtomicBool::default(),
+        }
     }
 
     /// What the latest commit has left. It stays as it is, whatever is committed meanwhile.
@@ -64,7 +104,7 @@ impl LocalFile {
     /// See [`LocalError`].
     pub fn snapshot(&self) -> Result<Snapshot, LocalError> {
         self.check_running()?;
-        Snapshot::new(&self.database.begin_read().map_err(storage)?)
+        Snapshot::new(&self.database.begin_read().map_err(storage)?, &self.classes)
     }
 
     /// Waits for other writers.
@@ -101,10 +141,9 @@ impl Writer<'_> {
     /// See [`LocalError`]. After a failure the file takes nothing more, since nobody knows what it holds.
     pub fn commit(&self, batch: &Batch) -> Result<ClientVersion, LocalError> {
         self.file.check_running()?;
-        if let Err(error) = self.write(batch) {
+        let before = self.write(batch).inspect_err(|_| {
             self.file.stopped.store(true, Ordering::Release);
-            return Err(error);
-        }
+        })?;
         let news = Committed {
             version: batch.state.version,
             origin: batch.origin,
@@ -116,19 +155,26 @@ impl Writer<'_> {
                 .any(HistoryEntry::is_uploadable)
                 .then_some(batch.state.bytes.uploadable),
         };
-        // Nobody may be listening.
-        let _ = self.file.news.send(Arc::new(news));
+        if news.version > before.version {
+            // Nobody may be listening.
+            let _ = self.file.news.send(Arc::new(news));
+        }
         Ok(batch.state.version)
     }
 
-    fn write(&self, batch: &Batch) -> Result<(), LocalError> {
+    fn write(&self, batch: &Batch) -> Result<FileState, LocalError> {
         let mut writing = self.file.database.begin_write().map_err(storage)?;
         writing.set_durability(redb::Durability::Immediate).map_err(storage)?;
-        record::write(&writing, batch)?;
-        writing.commit().map_err(storage)
+        let before = tables::write(&writing, batch, &self.file.classes)?;
+        writing.commit().map_err(storage)?;
+        Ok(before)
     }
 }
 
 pub(super) fn storage(error: impl Into<redb::Error>) -> LocalError {
-    LocalError::Storage(Box::new(error.into()))
+    match error.into() {
+        redb::Error::DatabaseClosed => LocalError::Closed,
+        redb::Error::PreviousIo => LocalError::Stopped,
+        error => LocalError::Storage(Box::new(error)),
+    }
 }

@@ -1,141 +1,38 @@
-//! Opening a file, and why that may fail.
+//! Opening and making files.
 
-use std::fmt;
+use std::any::Any;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
 
-use redb::StorageBackend;
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, StorageBackend};
 
+use super::backend::Body;
+use super::cipher::{Cipher, Salt};
+use super::disk::{self, LockedFile};
+use super::fault::{Fault, OpenError};
 use super::file::LocalFile;
-
-/// The format that this version reads and writes.
-pub(super) const FORMAT: u32 = 1;
-
-/// Memory for pages, if nothing else is said.
-const CACHE_LEN: usize = 16 << 20;
-
-/// How a file is opened.
-#[derive(Clone, Debug)]
-pub struct OpenOptions {
-    pub(super) owner: Owner,
-    pub(super) key: Option<EncryptionKey>,
-    pub(super) cache_len: usize,
-}
-
-/// Whose realm a file holds. Kept in the file and compared when it is opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Owner {
-    /// The app.
-    pub app_id: String,
-    /// The user.
-    pub user_id: String,
-    /// The partition value, as Extended JSON text.
-    pub partition: String,
-}
-
-/// What a file is encrypted with: 64 bytes that only the application knows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EncryptionKey([u8; 64]);
-
-/// Why a file could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Two of them would overwrite each other's pages.
-    #[error("{path} is open already, here or in another process; close it there first")]
-    Locked {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A later version of this library has written it.
-    #[error(
-        "{path} has file format {found} and this program knows format {FORMAT}; \
-         use the version of the program that wrote it, or a newer one"
-    )]
-    FutureFormat {
-        /// The file.
-        path: PathBuf,
-        /// The format that it says it has.
-        found: u32,
-    },
-    /// It is somebody else's.
-    #[error("{path} is not a realm file of this library; use another path, or move the file away")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is not what was written.
-    #[error(
-        "{path} is damaged; move it away and open the realm again, which downloads what the server has, \
-         without changes that were not uploaded"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// It was encrypted with another key.
-    #[error("{path} is encrypted with another key; open it with the key that it was made with")]
-    WrongKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A key was given and the file needs none.
-    #[error(
-        "{path} is not encrypted; open it without a key, or move it away to begin an encrypted one"
-    )]
-    NotEncrypted {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No key was given.
-    #[error("{path} is encrypted; open it with the key that it was made with")]
-    KeyNeeded {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It holds another realm.
-    #[error("{path} belongs to another {what}, {found:?}; use a path of its own for each realm")]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// What differs: app, user or partition.
-        what: &'static str,
-        /// What the file says there.
-        found: String,
-    },
-    /// The file system refused.
-    #[error("{path} can't be opened; check that its directory can be written and has space left")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: io::Error,
-    },
-}
+use super::head::{self, HEAD_LEN, Head};
+use super::options::{OpenOptions, Owner};
 
 impl LocalFile {
-    /// Opens or makes the file at `path`.
+    /// Opens the file at `path`, or makes it and its directory.
+    ///
+    /// A file is made under another name first, so that a crash leaves nothing at `path` or a whole file.
+    /// Only one handle of a file is open at a time, whatever program has it.
+    ///
+    /// redb panics on some files that something else has altered. Such a panic is caught here and the file is
+    /// [damaged](OpenError::Damaged), unless the program aborts on panics; damage that only a later read or
+    /// write comes upon is an error or a panic there.
     ///
     /// # Errors
     ///
     /// Why the file can't be used, and what to do about it.
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
-        let backend = FileBackend::new(file).map_err(|error| io(io::Error::other(error)))?;
-        Self::start_on(path, backend, options)
+        open_or_make(path, options).map_err(|fault| fault.at(path))
     }
 
     /// A file that is gone when it is dropped, for tests and for programs that keep nothing.
@@ -144,7 +41,8 @@ impl LocalFile {
         Self::on_backend(InMemoryBackend::new(), &options).expect("memory does not fail")
     }
 
-    /// Opens or makes a file on anything that behaves as one; the seam for faults.
+    /// Opens or makes a file on anything that behaves as one; the seam for faults. What was not made to its
+    /// end is made anew.
     ///
     /// # Errors
     ///
@@ -153,56 +51,81 @@ impl LocalFile {
         backend: impl StorageBackend,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
-        Self::start_on(Path::new("(no file)"), backend, options)
-    }
-
-    fn start_on(
-        path: &Path,
-        backend: impl StorageBackend,
-        options: &OpenOptions,
-    ) -> Result<Self, OpenError> {
-        let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
-        let database = redb::Builder::new()
-            .set_cache_size(options.cache_len)
-            .create_with_backend(backend)
-            .map_err(|error| damaged(error.into()))?;
-        Self::start(database).map_err(|error| damaged(error.into()))
+        let opened = match read_head(&backend) {
+            Ok(None) => make(backend, options),
+            Ok(Some(head)) => open(backend, &head, options),
+            Err(fault) => Err(fault),
+        };
+        opened.map_err(|fault| fault.at(Path::new("(no file)")))
     }
 }
 
-impl OpenOptions {
-    /// The usual options.
-    pub fn new(owner: Owner) -> Self {
-        Self { owner, key: None, cache_len: CACHE_LEN }
+fn open_or_make(path: &Path, options: &OpenOptions) -> Result<LocalFile, Fault> {
+    if let Some(file) = LockedFile::open(path)? {
+        return open_file(file, options);
     }
-
-    /// The file is encrypted, or is to be if it does not exist.
-    #[must_use]
-    pub fn encryption_key(self, key: EncryptionKey) -> Self {
-        Self { key: Some(key), ..self }
+    disk::make_parent(path)?;
+    let (draft, draft_path) = LockedFile::draft(path)?;
+    // Whoever makes files of this path holds the draft, so nobody can have made one after this look.
+    if let Some(file) = LockedFile::open(path)? {
+        std::fs::remove_file(draft_path)?;
+        return open_file(file, options);
     }
-
-    /// How much memory pages may occupy, in bytes; 16 MiB unless told.
-    #[must_use]
-    pub fn cache_len(self, bytes: usize) -> Self {
-        Self { cache_len: bytes, ..self }
-    }
+    let file = make(draft, options)?;
+    disk::publish(&draft_path, path)?;
+    Ok(file)
 }
 
-impl EncryptionKey {
-    /// Takes 64 random bytes.
-    pub fn new(bytes: [u8; 64]) -> Self {
-        Self(bytes)
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8; 64] {
-        &self.0
-    }
+fn open_file(file: LockedFile, options: &OpenOptions) -> Result<LocalFile, Fault> {
+    let head = read_head(&file)?.ok_or(Fault::Foreign)?;
+    open(file, &head, options)
 }
 
-/// Keys do not belong in logs.
-impl fmt::Debug for EncryptionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncryptionKey(..)")
+/// The head, or nothing where a file was not made to its end.
+fn read_head(file: &impl StorageBackend) -> Result<Option<Head>, Fault> {
+    let mut head = [0; HEAD_LEN];
+    let len = usize::try_from(file.len()?).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+    file.read(0, &mut head[..len])?;
+    Ok((head != [0; HEAD_LEN]).then_some(head))
+}
+
+fn open(file: impl StorageBackend, head: &Head, options: &OpenOptions) -> Result<LocalFile, Fault> {
+    let body = Body::new(Arc::new(file), head::read(head, options.key.as_ref())?);
+    // redb would take it for a new file.
+    if body.len()? == 0 {
+        return Err(Fault::damaged("there is nothing behind the head"));
     }
+    without_panic(|| LocalFile::start(start_redb(body, options)?, &options.owner))
+}
+
+/// The head comes last: with it the file is whole.
+fn make(file: impl StorageBackend, options: &OpenOptions) -> Result<LocalFile, Fault> {
+    let mut salt = Salt::default();
+    let key = options.key.as_ref();
+    if key.is_some() {
+        getrandom::fill(&mut salt).map_err(io::Error::other)?;
+    }
+    let file = Arc::new(file);
+    file.set_len(0)?;
+    let body = Body::new(Arc::clone(&file), key.map(|key| Cipher::new(key, &salt)));
+    let made = LocalFile::make(start_redb(body, options)?, &options.owner)?;
+    file.write(0, &head::make(key.map(|key| (key, salt))))?;
+    file.sync_data()?;
+    Ok(made)
+}
+
+fn start_redb(body: impl StorageBackend, options: &OpenOptions) -> Result<Database, Fault> {
+    Ok(Builder::new().set_cache_size(options.cache_len).create_with_backend(body)?)
+}
+
+/// Calls redb on what may not be a file of redb's.
+fn without_panic<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // What a panic leaves half done is dropped with the database, which is closed and not used again.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Fault::damaged(text(&*panic))))
+}
+
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("the database found its file inconsistent").to_owned()
 }

@@ -6,7 +6,7 @@ use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{OriginTimestamp, ServerVersion};
 
-use super::record::{number, put_text, text};
+use super::record::{number, put_text, small, text};
 
 /// A client reset that has begun and whose end is not recorded: a second one before that is a loop.
 ///
@@ -126,8 +126,4 @@ fn action_name(action: Action) -> String {
 fn action(name: &str) -> Result<Action, EncodingError> {
     serde_json::from_str(name)
         .map_err(|_| EncodingError::Invalid("the action of a client reset is unknown"))
-}
-
-fn small(input: &mut &[u8]) -> Result<u32, EncodingError> {
-    u32::try_from(number(input)?).map_err(|_| EncodingError::Invalid("a number is too large"))
 }

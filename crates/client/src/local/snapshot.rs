@@ -11,12 +11,16 @@ use bailiwick_protocol::version::ClientVersion;
 use bytes::Bytes;
 use redb::{ReadOnlyTable, ReadTransaction};
 
+use super::classes::{ClassCache, Classes};
 use super::file::{LocalError, storage};
-use super::record::{self, HISTORY, META, OBJECTS, RECIPROCALS, RESET, SCHEMA, STATE};
+use super::links::{self, LINKS};
+use super::record;
 use super::reset::PendingReset;
 use super::state::{FileState, HistoryEntry};
+use super::tables::{self, COUNTS, HISTORY, META, OBJECTS, RECIPROCALS, RESET, SCHEMA, STATE};
 
-/// One state of a file. Clones are the same state; pages that it needs are kept as long as it lives.
+/// One state of a file. Clones are the same state; pages that it needs are kept as long as it lives, but once
+/// the [`LocalFile`](super::LocalFile) is dropped they are not read any more ([`LocalError::Closed`]).
 #[derive(Clone)]
 pub struct Snapshot {
     tables: Arc<Tables>,
@@ -24,28 +28,28 @@ pub struct Snapshot {
 
 struct Tables {
     state: FileState,
-    schema: Schema,
+    classes: Arc<Classes>,
     reset: Option<PendingReset>,
     objects: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    links: ReadOnlyTable<(&'static [u8], &'static [u8]), ()>,
+    meta: ReadOnlyTable<&'static str, &'static [u8]>,
     history: ReadOnlyTable<u64, &'static [u8]>,
     reciprocals: ReadOnlyTable<u64, &'static [u8]>,
 }
 
 impl Snapshot {
-    pub(super) fn new(reading: &ReadTransaction) -> Result<Self, LocalError> {
+    pub(super) fn new(reading: &ReadTransaction, classes: &ClassCache) -> Result<Self, LocalError> {
         let meta = reading.open_table(META).map_err(storage)?;
-        let read = |key| {
-            let bytes = meta.get(key).map_err(storage)?;
-            bytes.ok_or(LocalError::Damaged(EncodingError::Invalid("a record is missing")))
-        };
         let tables = Tables {
-            state: record::decode_state(read(STATE)?.value())?,
-            schema: Schema::decode(read(SCHEMA)?.value())?,
+            state: tables::get(&meta, STATE, record::decode_state)?,
+            classes: tables::get(&meta, SCHEMA, |bytes| classes.decode(bytes))?,
             reset: match meta.get(RESET).map_err(storage)? {
                 Some(record) => Some(PendingReset::decode(record.value())?),
                 None => None,
             },
+            meta,
             objects: reading.open_table(OBJECTS).map_err(storage)?,
+            links: reading.open_table(LINKS).map_err(storage)?,
             history: reading.open_table(HISTORY).map_err(storage)?,
             reciprocals: reading.open_table(RECIPROCALS).map_err(storage)?,
         };
@@ -64,7 +68,7 @@ impl Snapshot {
 
     /// The classes.
     pub fn schema(&self) -> &Schema {
-        &self.tables.schema
+        &self.tables.classes.schema
     }
 
     /// The object with this key.
@@ -103,13 +107,25 @@ impl Snapshot {
             .map(|entry| entry.map(|(_, key, object)| (key, object))))
     }
 
-    /// How many objects a class has; reads their keys.
+    /// How many objects a class has.
     ///
     /// # Errors
     ///
     /// See [`LocalError`].
     pub fn count(&self, class: ClassId) -> Result<usize, LocalError> {
-        Ok(self.rows(&row_prefix(class))?.len())
+        let counts = tables::get(&self.tables.meta, COUNTS, record::decode_counts)?;
+        let count = counts.get(&class).copied().unwrap_or_default();
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// The rows of the objects that link to the object of this row, in their order, whether or not it exists.
+    /// They hold the link somewhere: in a field, in a collection or in an embedded object.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn links_to(&self, row: &[u8]) -> Result<Vec<ObjectRow>, LocalError> {
+        links::sources(&self.tables.links, row)
     }
 
     /// The history after a version, oldest first, read one by one.
