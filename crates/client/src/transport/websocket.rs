@@ -53,6 +53,6 @@ impl WebSocket {
             .max_frame_size(Some(max_message_len));
         let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config));
         let (sink, stream) = socket.await.split();
-        Ok(Self { version, reader: Reader::new(stream), writer: Writer::start(sink) })
+        Ok(Self { version, reader: Reader::new(stream), writer: Writer::new(sink) })
     }
 }
