@@ -1,6 +1,7 @@
 //! The Rust client of Realm Device Sync: a local realm, offline writes, sync.
 
 pub mod app;
+pub mod clock;
 pub mod files;
 pub mod history;
 pub mod local;

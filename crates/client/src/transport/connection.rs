@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bailiwick_protocol::version::OriginTimestamp;
 use tokio::sync::{broadcast, mpsc};
 
 use super::authenticator::Authenticator;
 use super::connector::Connector;
 use super::driver::{Driver, Opening};
 use super::handle::SyncHandle;
+use crate::files::RealmFiles;
 use crate::local::Committed;
 use crate::session::{ConnectionConfig, FileRole, ResetMode, StorageAnswer, StorageRequest};
 
@@ -46,10 +48,30 @@ pub struct SyncRealm {
 /// The files of a realm, as the driver sees them.
 pub trait RealmStorage: fmt::Debug + Send + Sync + 'static {
     /// Does what the session machine asks for; may take its time. A file has one request at a time.
-    fn execute(&self, role: FileRole, request: StorageRequest) -> StorageAnswer;
+    fn execute(
+        &self,
+        role: FileRole,
+        request: StorageRequest,
+        now: OriginTimestamp,
+    ) -> StorageAnswer;
 
     /// News of the commits to the main file from now on.
     fn news(&self) -> broadcast::Receiver<Arc<Committed>>;
+}
+
+impl RealmStorage for RealmFiles {
+    fn execute(
+        &self,
+        role: FileRole,
+        request: StorageRequest,
+        now: OriginTimestamp,
+    ) -> StorageAnswer {
+        self.execute(role, request, now)
+    }
+
+    fn news(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.news()
+    }
 }
 
 /// Realms that wait for the driver; whoever has one more waits for room.

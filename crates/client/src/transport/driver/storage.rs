@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::clock;
 use crate::session::{FileRole, RealmKey, StorageAnswer, StorageRequest, SyncError};
 use crate::transport::connection::RealmStorage;
 
@@ -64,7 +65,9 @@ impl Job {
     fn run(self) -> Answered {
         let Self { realm, role, request, files } = self;
         // Code of the application may be called on the way.
-        let answer = catch_unwind(AssertUnwindSafe(|| files.execute(role, request)));
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            files.execute(role, request, clock::origin_timestamp())
+        }));
         let answer = answer.unwrap_or_else(|_| {
             let text = "what was to be done with it has panicked".to_owned();
             StorageAnswer::Failed(SyncError::File(text))

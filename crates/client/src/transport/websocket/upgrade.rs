@@ -1,5 +1,7 @@
 //! From a connection to a WebSocket, by HTTP.
 
+use std::fmt::Write as _;
+
 use bailiwick_protocol::handshake::{SyncMode, negotiate, offer};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use base64::Engine as _;
@@ -70,11 +72,10 @@ fn with_token(url: &Uri, access_token: &str) -> Result<Uri, ConnectError> {
     let separator = if url.query().is_some() { '&' } else { '?' };
     let mut url = format!("{url}{separator}baas_at=");
     for byte in access_token.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
-                url.push(byte.into());
-            }
-            _ => url.push_str(&format!("%{byte:02X}")),
+        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) {
+            url.push(byte.into());
+        } else {
+            write!(url, "%{byte:02X}").expect("a string can be written to");
         }
     }
     url.parse().map_err(network)
