@@ -56,6 +56,7 @@
 //!
 //! Spec: applying.
 
+mod draft;
 mod error;
 mod list;
 mod older;
@@ -70,6 +71,7 @@ mod tests;
 mod transaction;
 mod update;
 
+pub use draft::Draft;
 pub use error::{ApplyError, Fault, Refusal};
 pub use older::{FORGIVING_PROTOCOL, for_older_devices};
 pub use transaction::{Applied, Changes, Savepoint, Transaction};

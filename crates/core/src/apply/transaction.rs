@@ -1,11 +1,11 @@
 //! Changesets in a row over one state of a realm, each as a whole or not at all.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Symbol, Target};
 use bytes::Bytes;
 
+use super::draft::{Draft, Located, Memory};
 use super::error::{ApplyError, Fault, Refusal, Step, StepError};
 use super::overlay::{Former, Overlay};
 use super::payload::{Context, check_key};
@@ -62,18 +62,9 @@ enum Undo {
 /// What one changeset needs besides the transaction.
 struct Scope<'c> {
     changeset: &'c Changeset,
-    rewriter: Rewriter<'c>,
-    /// The object of the previous instruction, since most are about the same as the one before.
-    last: Option<(Symbol, ObjectKey, Located)>,
-    /// Classes that this changeset erased.
-    erased: BTreeSet<Symbol>,
-}
-
-/// An object that was found: its class and its place in the overlay.
-#[derive(Clone, Copy)]
-struct Located {
-    class: ClassId,
-    entry: usize,
+    /// Gathers the form for devices, where one is wanted.
+    rewriter: Option<Rewriter<'c>>,
+    memory: &'c mut Memory,
 }
 
 impl<'a, S: ObjectStore> Transaction<'a, S> {
@@ -98,24 +89,53 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     /// The transaction is then as it was before.
     pub fn apply(&mut self, changeset: &Changeset) -> Result<Applied, ApplyError<S::Error>> {
         let before = self.savepoint();
-        let rewriter = Rewriter::new(changeset);
-        let mut scope = Scope { changeset, rewriter, last: None, erased: BTreeSet::new() };
+        let rewriter = Some(Rewriter::new(changeset));
+        let mut scope = Scope { changeset, rewriter, memory: &mut Memory::default() };
         for (index, instruction) in changeset.instructions.iter().enumerate() {
             if let Err(error) = self.step(&mut scope, index, instruction) {
                 self.rollback_to(before);
-                return Err(match error {
-                    StepError::Fault(fault) => ApplyError::Refused(Refusal {
-                        instruction: index,
-                        kind: instruction.kind(),
-                        path: changeset.describe(instruction),
-                        fault,
-                    }),
-                    StepError::Store(error) => ApplyError::Store(error),
-                    StepError::Corrupt(error) => ApplyError::Corrupt(error),
-                });
+                return Err(refusal(changeset, index, instruction, error));
             }
         }
-        Ok(Applied { rewritten: scope.rewriter.finish() })
+        Ok(Applied { rewritten: scope.rewriter.and_then(Rewriter::finish) })
+    }
+
+    /// Applies one more instruction of a changeset that its author is still writing, and appends it.
+    ///
+    /// It costs what the instruction costs, however long the changeset is. There is no other form of it for
+    /// devices: whoever integrates the changeset sees to that.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Refused`] if the instruction is at fault: the draft is as it was before, and every object
+    /// reads as before. After a failure of the store, what is known of the objects is of no use.
+    pub fn extend(
+        &mut self,
+        draft: &mut Draft,
+        instruction: Instruction,
+    ) -> Result<(), ApplyError<S::Error>> {
+        let before = self.undo.len();
+        let Draft { changeset, memory } = draft;
+        let index = changeset.instructions.len();
+        let mut scope = Scope { changeset, rewriter: None, memory };
+        if let Err(error) = self.step(&mut scope, index, &instruction) {
+            self.rollback_to(Savepoint(before));
+            return Err(refusal(changeset, index, &instruction, error));
+        }
+        changeset.instructions.push(instruction);
+        Ok(())
+    }
+
+    /// Takes back what was done since the savepoint, and leaves `draft` with its first `count` instructions, which
+    /// it had then.
+    pub fn take_back(&mut self, savepoint: Savepoint, draft: &mut Draft, count: usize) {
+        self.rollback_to(savepoint);
+        draft.truncate(count);
+    }
+
+    /// Makes all savepoints void, and forgets what they needed.
+    pub fn forget_savepoints(&mut self) {
+        self.undo.clear();
     }
 
     /// The point after the changesets so far.
@@ -152,12 +172,55 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         class: ClassId,
         key: &PrimaryKey,
     ) -> Result<Option<&Object>, ApplyError<S::Error>> {
+        Ok(self.object_and_schema(class, key)?.0)
+    }
+
+    /// As [`object`](Self::object), with the schema to read it by.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Store`] or [`ApplyError::Corrupt`].
+    pub fn object_and_schema(
+        &mut self,
+        class: ClassId,
+        key: &PrimaryKey,
+    ) -> Result<(Option<&Object>, &Schema), ApplyError<S::Error>> {
         match self.load(encode_row(class, key)) {
-            Ok(entry) => Ok(self.objects.object(entry)),
+            Ok(entry) => Ok((self.objects.object(entry), self.schema())),
             Err(StepError::Store(error)) => Err(ApplyError::Store(error)),
             Err(StepError::Corrupt(error)) => Err(ApplyError::Corrupt(error)),
-            Err(StepError::Fault(_)) => Ok(None),
+            Err(StepError::Fault(_)) => Ok((None, self.schema())),
         }
+    }
+
+    /// Whether there is such an object now. Unlike [`object`](Self::object), it does not keep what it reads.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub fn contains(&self, class: ClassId, key: &PrimaryKey) -> Result<bool, S::Error> {
+        let row = encode_row(class, key);
+        match self.objects.find(&row) {
+            Some(entry) => Ok(self.objects.object(entry).is_some()),
+            None => Ok(self.store.object(&row)?.is_some()),
+        }
+    }
+
+    /// The rows of all objects of a class that are there now, in byte order.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub fn rows(&self, class: ClassId) -> Result<Vec<ObjectRow>, S::Error> {
+        let prefix = row_prefix(class);
+        let mut rows = self.store.rows(&prefix)?;
+        rows.retain(|row| self.objects.find(row).is_none());
+        rows.extend(self.objects.rows(&prefix).filter_map(|row| {
+            let entry = self.objects.find(row)?;
+            self.objects.object(entry).map(|_| row.clone())
+        }));
+        rows.sort_unstable();
+        Ok(rows)
     }
 
     /// What the changesets changed, all in all.
@@ -188,7 +251,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     ) -> Step<(), S> {
         let changeset = scope.changeset;
         // A device keeps what it knows of a class until another one is named.
-        if scope.erased.contains(&instruction.table()) {
+        if scope.memory.erased.contains(&instruction.table()) {
             return Err(Fault::ErasedClass.into());
         }
         match instruction {
@@ -209,7 +272,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                         }
                     }
                     NewColumn::Present => (),
-                    NewColumn::PresentAnyLink => scope.rewriter.leave_out(index),
+                    NewColumn::PresentAnyLink => scope.leave_out(index),
                 }
             }
             Instruction::EraseColumn { table, field } => {
@@ -220,8 +283,8 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             }
             Instruction::EraseTable { table } => {
                 self.erase_table(changeset, *table)?;
-                scope.last = None;
-                scope.erased.insert(*table);
+                scope.memory.last = None;
+                scope.memory.erased.insert(*table);
             }
             Instruction::CreateObject { table, object } => {
                 let located = self.locate(scope, *table, *object)?;
@@ -276,17 +339,21 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             Instruction::SetInsert { value, .. } => set::insert(place, value, context)?,
             Instruction::ArrayMove { to, prior_size, .. } => {
                 let moved = list::move_element(place, *to, *prior_size)?;
-                if let Some(moved) = moved.filter(|_| class.kind() == ClassKind::TopLevel) {
+                if let Some(moved) = moved.filter(|_| class.kind() == ClassKind::TopLevel)
+                    && let Some(rewriter) = &mut scope.rewriter
+                {
                     let from_to = (target, *to, *prior_size);
-                    scope.rewriter.move_collection(index, schema, from_to, &moved)?;
+                    rewriter.move_collection(index, schema, from_to, &moved)?;
                 }
             }
             Instruction::SetErase { value, .. } => match set::erase(place, value, context)? {
                 _ if class.kind() != ClassKind::TopLevel => (),
                 ForDevices::AsItIs => (),
-                ForDevices::Nothing => scope.rewriter.leave_out(index),
+                ForDevices::Nothing => scope.leave_out(index),
                 ForDevices::Remaining(set) => {
-                    scope.rewriter.refill_set(index, schema, target, &set)?;
+                    if let Some(rewriter) = &mut scope.rewriter {
+                        rewriter.refill_set(index, schema, target, &set)?;
+                    }
                 }
             },
             Instruction::AddTable { .. }
@@ -304,7 +371,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     fn keep_from_devices(&self, scope: &mut Scope<'_>, index: usize, located: Located) {
         let class = self.schema().class_by_id(located.class);
         if class.is_some_and(|class| class.kind() == ClassKind::Asymmetric) {
-            scope.rewriter.leave_out(index);
+            scope.leave_out(index);
         }
     }
 
@@ -328,7 +395,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
 
     /// Finds the object that an instruction names, whether or not it exists.
     fn locate(&mut self, scope: &mut Scope<'_>, table: Symbol, key: ObjectKey) -> Step<Located, S> {
-        match scope.last {
+        match scope.memory.last {
             Some((last_table, last_key, located)) if last_table == table && last_key == key => {
                 return Ok(located);
             }
@@ -337,7 +404,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         let class = schema_rules::existing(self.schema(), scope.changeset, table)?;
         let (id, primary_key) = (class.id(), check_key(scope.changeset, class, key)?);
         let located = Located { class: id, entry: self.load(encode_row(id, &primary_key))? };
-        scope.last = Some((table, key, located));
+        scope.memory.last = Some((table, key, located));
         Ok(located)
     }
 
@@ -366,6 +433,32 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             self.undo.push(Undo::Schema(self.changed.clone()));
         }
         Arc::make_mut(self.changed.get_or_insert_with(|| Arc::new(self.base.clone())))
+    }
+}
+
+impl Scope<'_> {
+    fn leave_out(&mut self, index: usize) {
+        if let Some(rewriter) = &mut self.rewriter {
+            rewriter.leave_out(index);
+        }
+    }
+}
+
+fn refusal<E: std::error::Error>(
+    changeset: &Changeset,
+    index: usize,
+    instruction: &Instruction,
+    error: StepError<E>,
+) -> ApplyError<E> {
+    match error {
+        StepError::Fault(fault) => ApplyError::Refused(Refusal {
+            instruction: index,
+            kind: instruction.kind(),
+            path: changeset.describe(instruction),
+            fault,
+        }),
+        StepError::Store(error) => ApplyError::Store(error),
+        StepError::Corrupt(error) => ApplyError::Corrupt(error),
     }
 }
 

@@ -90,6 +90,11 @@ impl Set {
         found.is_ok()
     }
 
+    /// Whether an equal element is there.
+    pub fn contains(&self, element: &Value, order: SetOrder) -> bool {
+        self.position(element, order).is_ok()
+    }
+
     /// All elements, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.elements.iter()

@@ -74,6 +74,11 @@ impl StringTable {
         self.ends.len()
     }
 
+    /// The length of all texts together, in bytes.
+    pub fn text_len(&self) -> usize {
+        self.texts.len()
+    }
+
     /// Whether there is no string.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
