@@ -115,7 +115,8 @@ impl<E, F: Fn(ClassId, &PrimaryKey) -> Result<bool, E>> Reader<'_, F> {
             .collect()
     }
 
-    fn value(&self, value_type: ValueType, value: &state::Value) -> Result<Value, E> {
+    /// A value, or all of a collection, of this type.
+    pub(crate) fn value(&self, value_type: ValueType, value: &state::Value) -> Result<Value, E> {
         Ok(match value {
             state::Value::Null => Value::Null,
             state::Value::Int(value) => Value::Int(*value),
