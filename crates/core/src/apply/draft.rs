@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bailiwick_protocol::changeset::{Changeset, ObjectKey, Symbol};
+use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Symbol};
 
 use crate::schema::ClassId;
 
@@ -55,5 +55,9 @@ impl Draft {
         self.changeset.instructions.truncate(count);
         // A class that came with them may come again with another id.
         self.memory.last = None;
+        let remaining = &self.changeset.instructions;
+        self.memory.erased.retain(|erased| {
+            remaining.iter().any(|instruction| matches!(instruction, Instruction::EraseTable { table } if table == erased))
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 mod author;
 mod devices;
+mod draft;
 mod limits;
 mod older;
 mod property;

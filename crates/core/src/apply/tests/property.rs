@@ -9,9 +9,9 @@ use crate::apply::{Changes, Transaction};
 use crate::state::State;
 
 /// What an author does next; much of it can fail.
-type Step = fn(Author, u32) -> Author;
+pub(super) type Step = fn(Author, u32) -> Author;
 
-const STEPS: &[Step] = &[
+pub(super) const STEPS: &[Step] = &[
     |author, n| author.create("Task", i64::from(n % 3)),
     |author, n| author.erase("Task", i64::from(n % 3)),
     |author, n| author.update("Task", "n", Payload::Int(n.into())),
