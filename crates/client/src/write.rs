@@ -33,6 +33,8 @@ pub use list::ListMut;
 pub use object::ObjectMut;
 pub use set::SetMut;
 
+pub(crate) use delete::erase_object;
+
 use crate::local::Snapshot;
 use error::Stop;
 use place::{ObjectPlace, class_named};
