@@ -247,26 +247,33 @@ pub struct UploadBatch {
 }
 
 /// Why there is no connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// No answer, or the connection broke off.
+    #[error("{0}")]
     Network(String),
     /// HTTP answered something else than 101.
+    #[error("the server answers with HTTP status {0}")]
     Status(u16),
     /// The answer names no protocol version that was offered.
+    #[error("the server speaks no known version of the sync protocol: {0}")]
     Protocol(String),
     /// There is no access token to connect with: the user has to log in again.
+    #[error("{0}")]
     LoggedOut(String),
 }
 
 /// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disconnect {
     /// The network.
+    #[error("{0}")]
     Network(String),
-    /// The server closed it with this code and reason.
+    /// The server closed it with this code and reason; 1005 if it named none.
+    #[error("the server closed the connection with code {0}: {1}")]
     Closed(u16, String),
     /// The server sent a message that is longer than this device takes.
+    #[error("the server sent a message that is too long: {0}")]
     TooLong(String),
 }
 
