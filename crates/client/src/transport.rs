@@ -22,3 +22,6 @@ pub use http::{HttpError, request};
 pub use progress::SyncProgress;
 pub use stream::Stream;
 pub use tls::Tls;
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,9 @@ impl Connector {
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Tries the addresses in order, a slow one beside its successors; the first that answers is taken.
-async fn connect_first(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+pub(super) async fn connect_first(
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> io::Result<TcpStream> {
     let mut addresses = addresses.fuse();
     let mut attempts = FuturesUnordered::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

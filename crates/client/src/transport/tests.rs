@@ -1,0 +1,6 @@
+//! Connections to servers that do what a test wants.
+
+mod connector;
+mod http;
+mod peer;
+mod websocket;
