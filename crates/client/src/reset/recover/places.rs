@@ -79,7 +79,7 @@ pub(super) struct Spot<'c> {
 #[derive(Debug)]
 pub(super) enum End {
     /// A field.
-    Field { column: Column, value: Value },
+    Field { value: Value },
     /// A dictionary entry, present or not.
     Entry { value: Option<Value> },
     /// A list element; the way leads to the list.
@@ -122,7 +122,8 @@ impl Places {
                     };
                     let found = tracker.get(index);
                     if rest.as_slice().is_empty() {
-                        let value = found.fresh().and_then(|index| list.get(index as usize)).cloned();
+                        let value =
+                            found.fresh().and_then(|index| list.get(index as usize)).cloned();
                         let end = End::Element { index, value };
                         return Ok(Way::Here(Spot { path, way, end }));
                     }
@@ -149,7 +150,8 @@ impl Places {
                     value
                 }
                 (Value::Object(object), PathElement::Key(field)) => {
-                    let class = slot.value_type().target().and_then(|class| schema.class_by_id(class));
+                    let class =
+                        slot.value_type().target().and_then(|class| schema.class_by_id(class));
                     let field = local.text(field);
                     way.push(Step::Key(field));
                     path.push(element);
@@ -160,9 +162,7 @@ impl Places {
             };
         }
         match slot {
-            Slot::Field(column) => {
-                Ok(Way::Here(Spot { path, way, end: End::Field { column, value } }))
-            }
+            Slot::Field(_) => Ok(Way::Here(Spot { path, way, end: End::Field { value } })),
             Slot::Element(_) => Err(Fault::PathElement),
         }
     }
@@ -220,8 +220,9 @@ impl Places {
 
     /// Whether a list is still to be copied.
     pub(super) fn is_copied(&self, object: &ObjectId, path: &[Box<str>]) -> bool {
-        let way: Vec<_> = path.iter().map(|key| Step::Key(key)).collect();
-        let place = self.objects.get(object).and_then(|place| place.find(&way));
+        let place = self.objects.get(object);
+        let place = path.iter().try_fold(place, |place, key| Some(place?.keys.get(&**key)));
+        let place = place.flatten();
         matches!(place, Some(Place { list: Some(List::Copied), .. }))
     }
 
@@ -234,9 +235,9 @@ impl Places {
             let next = match element {
                 PathElement::Key(key) => place.keys.get_mut(strings.text(*key)),
                 PathElement::Index(index) => match &place.list {
-                    Some(List::Tracked(tracker)) => tracker
-                        .known_at(*index)
-                        .and_then(|known| place.elements.get_mut(&known)),
+                    Some(List::Tracked(tracker)) => {
+                        tracker.known_at(*index).and_then(|known| place.elements.get_mut(&known))
+                    }
                     _ => None,
                 },
             };
