@@ -27,7 +27,6 @@ use bailiwick_core::schema::{Class, ClassId, ClassKind, Schema};
 use bailiwick_core::state::{ObjectRow, PrimaryKey, decode_row};
 use bailiwick_protocol::changeset::{Changeset, Instruction};
 
-pub(crate) use delete::erase_object;
 pub use dictionary::DictionaryMut;
 pub use error::{Problem, RefusedEdit, SchemaConflict, WriteError};
 pub use list::ListMut;
