@@ -1,15 +1,17 @@
 //! The realm, as the application holds it.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bailiwick_protocol::version::OriginTimestamp;
 
+use crate::clock::origin_timestamp;
 use crate::history::local_commit;
 use crate::local::{LocalError, LocalFile, Snapshot};
 use crate::schema::Schema;
+use crate::transport::SyncHandle;
 use crate::write::{Edits, WriteError, WriteTransaction};
 
 /// A realm that is open. Clones are the same realm, which is open as long as one of them is there.
@@ -22,11 +24,19 @@ pub struct Realm {
 }
 
 struct Shared {
+    sync: Option<Attachment>,
     file: Arc<LocalFile>,
     schema: Schema,
     clock: Clock,
     /// Who is writing through this realm.
     writing: Mutex<Option<ThreadId>>,
+}
+
+/// What keeps a realm in step with a server, for as long as the realm is open.
+struct Attachment {
+    handle: SyncHandle,
+    /// What the sync needs, such as its user.
+    _owner: Arc<dyn Any + Send + Sync>,
 }
 
 /// Tells when a transaction is written, which decides between it and those of other devices.
@@ -40,7 +50,7 @@ impl Realm {
     /// [`WriteError::Schema`] if the realm has other classes than the application, [`WriteError::InvalidSchema`] if no
     /// device could have them, or a failure of the file.
     pub fn open(file: Arc<LocalFile>, schema: Schema) -> Result<Self, WriteError> {
-        Self::with_clock(file, schema, Arc::new(system_time))
+        Self::with_clock(file, schema, Arc::new(origin_timestamp))
     }
 
     /// As [`open`](Self::open), with another clock than the system's.
@@ -53,8 +63,28 @@ impl Realm {
         schema: Schema,
         clock: Clock,
     ) -> Result<Self, WriteError> {
+        Self::assemble(file, schema, clock, None)
+    }
+
+    /// As [`open`](Self::open), for a file that is being synced. `owner` is dropped with the last clone.
+    pub(crate) fn synced(
+        file: Arc<LocalFile>,
+        schema: Schema,
+        handle: SyncHandle,
+        owner: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Self, WriteError> {
+        let sync = Attachment { handle, _owner: owner };
+        Self::assemble(file, schema, Arc::new(origin_timestamp), Some(sync))
+    }
+
+    fn assemble(
+        file: Arc<LocalFile>,
+        schema: Schema,
+        clock: Clock,
+        sync: Option<Attachment>,
+    ) -> Result<Self, WriteError> {
         let writing = Mutex::new(None);
-        let realm = Self { shared: Arc::new(Shared { file, schema, clock, writing }) };
+        let realm = Self { shared: Arc::new(Shared { sync, file, schema, clock, writing }) };
         realm.write(|tx| tx.declare(&realm.shared.schema))?;
         Ok(realm)
     }
@@ -125,6 +155,14 @@ impl Realm {
         self.shared.file.snapshot()
     }
 
+    /// What keeps the realm in step with the server: waiting, pausing, progress and errors. `None` for a realm that was
+    /// opened without a server.
+    ///
+    /// It ends with the last clone of the realm or of the handle.
+    pub fn sync(&self) -> Option<&SyncHandle> {
+        self.shared.sync.as_ref().map(|sync| &sync.handle)
+    }
+
     /// The classes that the application has declared.
     pub fn schema(&self) -> &Schema {
         &self.shared.schema
@@ -161,11 +199,4 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
-}
-
-/// Milliseconds since 2015, as origin timestamps are counted.
-fn system_time() -> OriginTimestamp {
-    const EPOCH: Duration = Duration::from_secs(1_420_070_400);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
-    OriginTimestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
