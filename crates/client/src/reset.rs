@@ -16,9 +16,12 @@
 mod discard;
 mod error;
 mod guard;
+mod recover;
+mod same;
 mod takeover;
 mod translate;
 
 pub use discard::discard_local;
 pub use error::{ResetFailure, ResetRefused};
 pub use guard::{ResetDemand, end, fail, guard, is_fresh_copy_of, mark_fresh_copy};
+pub use recover::recover;

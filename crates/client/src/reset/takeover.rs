@@ -2,19 +2,17 @@
 //!
 //! Spec: client, section 7.4, steps 3 to 7.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use bailiwick_core::EncodingError;
 use bailiwick_core::apply::Changes;
-use bailiwick_core::schema::{Class, ClassId, ClassKind, Column, Schema};
-use bailiwick_core::state::{
-    Object, ObjectRow, PrimaryKey, Value, decode_row, encode_row, row_prefix,
-};
+use bailiwick_core::schema::{Class, ClassId, ClassKind, Schema};
+use bailiwick_core::state::{Object, ObjectRow, PrimaryKey, decode_row, encode_row, row_prefix};
 use bailiwick_protocol::version::{ClientVersion, DownloadCursor, UploadCursor};
 use bytes::Bytes;
 
 use super::ResetFailure;
+use super::same::is_same_object;
 use super::translate::Translation;
 use crate::local::{
     Batch, ByteCounters, Change, FileState, HistoryChange, HistoryEntry, LocalError, Origin,
@@ -155,36 +153,5 @@ fn compare(
             (Some((key, _)), None) => changes.push((encode_row(class.id(), &key), None)),
             (None, None) => (),
         }
-    }
-}
-
-/// Whether two objects read the same: one may hold a default that the other leaves out.
-fn is_same_object(schema: &Schema, class: &Class, a: &Object, b: &Object) -> bool {
-    a == b
-        || class.columns().all(|(_, column)| {
-            let (a, b) = (a.get(column.id), b.get(column.id));
-            let default = || Cow::Owned(column.default_value());
-            let [a, b] = [a, b].map(|value| value.map_or_else(default, Cow::Borrowed));
-            is_same_value(schema, column, &a, &b)
-        })
-}
-
-fn is_same_value(schema: &Schema, column: &Column, a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let class = column.value_type.target().and_then(|id| schema.class_by_id(id));
-            class.is_some_and(|class| is_same_object(schema, class, a, b))
-        }
-        (Value::List(a), Value::List(b)) => {
-            a.len() == b.len()
-                && a.iter().zip(b.iter()).all(|(a, b)| is_same_value(schema, column, a, b))
-        }
-        (Value::Dictionary(a), Value::Dictionary(b)) => {
-            a.iter().count() == b.iter().count()
-                && a.iter()
-                    .zip(b.iter())
-                    .all(|(a, b)| a.0 == b.0 && is_same_value(schema, column, a.1, b.1))
-        }
-        _ => a == b,
     }
 }
