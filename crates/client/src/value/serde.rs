@@ -15,18 +15,8 @@ use serde::de::{Error as _, Visitor};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Binary, Decimal, Link, ObjectId, PrimaryKey, Timestamp, Uuid, Value};
-
-/// What newtype structs of this crate are called in serde.
-pub(crate) const OBJECT_ID: &str = "$bailiwick::ObjectId";
-pub(crate) const UUID: &str = "$bailiwick::Uuid";
-pub(crate) const TIMESTAMP: &str = "$bailiwick::Timestamp";
-pub(crate) const DECIMAL: &str = "$bailiwick::Decimal";
-pub(crate) const BINARY: &str = "$bailiwick::Binary";
-pub(crate) const LINK: &str = "$bailiwick::Link";
-pub(crate) const SET: &str = "$bailiwick::Set";
-/// The enum that stands for any value.
-pub(crate) const VALUE: &str = "$bailiwick::Value";
+use super::names::{BINARY, DECIMAL, LINK, OBJECT_ID, TIMESTAMP, UUID, key_from_value, key_value};
+use super::{Binary, Decimal, Link, ObjectId, Timestamp, Uuid, Value};
 
 impl Serialize for ObjectId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -122,25 +112,6 @@ impl<'de> Deserialize<'de> for Link {
             Some(Self { class, key: key_from_value(&key)? })
         });
         deserializer.deserialize_newtype_struct(LINK, visitor)
-    }
-}
-
-/// A key as a value that holds all of it.
-fn key_value(key: &PrimaryKey) -> Value {
-    match key {
-        PrimaryKey::GlobalKey { hi, lo } => {
-            Value::List(vec![Value::Int(hi.cast_signed()), Value::Int(lo.cast_signed())])
-        }
-        key => key.clone().into(),
-    }
-}
-
-fn key_from_value(value: &Value) -> Option<PrimaryKey> {
-    match value.as_elements() {
-        Some([Value::Int(hi), Value::Int(lo)]) => {
-            Some(PrimaryKey::GlobalKey { hi: hi.cast_unsigned(), lo: lo.cast_unsigned() })
-        }
-        _ => value.to_key(),
     }
 }
 
