@@ -13,6 +13,8 @@ use crate::value::{Link, Value};
 
 use super::*;
 
+mod sdk;
+
 fn schema() -> Schema {
     Schema::new().class(
         Class::new("Dog")
