@@ -210,28 +210,11 @@ impl WriteTransaction<'_> {
         erased.map_err(|error| self.refuse_object(class, key, Stop::from(error)))
     }
 
-    /// The rows of objects that may have links to this one.
+    /// The rows of objects that may have links to this one: those that had them before, and those that got them here.
     fn holders(&self, class: ClassId, key: &PrimaryKey) -> Result<BTreeSet<ObjectRow>, WriteError> {
         let row = encode_row(class, key);
         let mut holders: BTreeSet<ObjectRow> = self.links.get(&row).cloned().unwrap_or_default();
-        for holder in self.schema().classes() {
-            if can_hold(self.schema(), holder, class, &mut BTreeSet::new()) {
-                holders.extend(self.objects.rows(holder.id())?);
-            }
-        }
+        holders.extend(self.snapshot.links_to(&row)?);
         Ok(holders)
     }
-}
-
-/// Whether objects of a class can have links to objects of the class `target`, themselves or in what is embedded.
-fn can_hold(schema: &Schema, class: &Class, target: ClassId, seen: &mut BTreeSet<ClassId>) -> bool {
-    seen.insert(class.id())
-        && class.columns().any(|(_, column)| match column.value_type {
-            ValueType::Mixed | ValueType::AnyLink => true,
-            ValueType::Link(linked) => linked == target,
-            ValueType::Embedded(inner) => {
-                schema.class_by_id(inner).is_some_and(|inner| can_hold(schema, inner, target, seen))
-            }
-            _ => false,
-        })
 }

@@ -13,6 +13,7 @@ use crate::value::{Link, Value};
 
 use super::*;
 
+mod property;
 mod sdk;
 
 fn schema() -> Schema {
