@@ -4,6 +4,7 @@
 //! threads of its own, so that a simulation can run it as a driver does.
 
 mod fresh;
+mod reset;
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::history::{self, IntegrationError};
 use crate::local::{Batch, Committed, LocalError, LocalFile, ResetStage, Snapshot};
+use crate::reset::{Observation, ResetDemand};
 use crate::session::{FileRole, FileStatus, StorageAnswer, StorageRequest, SyncError};
 
 pub use fresh::{FreshError, FreshFile, FreshInMemory, FreshOnDisk};
@@ -30,6 +32,7 @@ pub struct RealmFiles {
     /// Opens and removes the fresh copy.
     copies: Box<dyn FreshFile>,
     newest: Mutex<Newest>,
+    observation: Observation,
 }
 
 /// Up to which version the main file's history was searched, and the newest version there that is to be uploaded.
@@ -42,7 +45,13 @@ struct Newest {
 impl RealmFiles {
     /// The files of a realm whose main file is open.
     pub fn new(main: Arc<LocalFile>, copies: impl FreshFile + 'static) -> Self {
-        Self { main, fresh: Mutex::default(), copies: Box::new(copies), newest: Mutex::default() }
+        Self {
+            main,
+            fresh: Mutex::default(),
+            copies: Box::new(copies),
+            newest: Mutex::default(),
+            observation: Observation::default(),
+        }
     }
 
     /// The file that the application uses.
@@ -72,21 +81,26 @@ impl RealmFiles {
         &self,
         role: FileRole,
         request: StorageRequest,
-        _now: OriginTimestamp,
+        now: OriginTimestamp,
     ) -> Result<StorageAnswer, FilesError> {
         match request {
-            StorageRequest::Load => self.ready(role),
+            StorageRequest::Load => {
+                if role == FileRole::Main {
+                    self.tidy(&self.main.snapshot()?)?;
+                }
+                self.ready(role)
+            }
             StorageRequest::Identify(ident, salt) => {
                 self.identify(role, ident, salt)?;
                 self.ready(role)
             }
             StorageRequest::Integrate(header, body) => self.integrate(role, &header, &body),
             StorageRequest::CollectUpload(after) => self.collect_upload(role, after),
-            StorageRequest::BeginReset { .. }
-            | StorageRequest::Reset { .. }
-            | StorageRequest::EndReset => {
-                Ok(StorageAnswer::ResetFailed("client resets are not made yet".to_owned()))
+            StorageRequest::BeginReset { mode, action, code, message } => {
+                self.begin_reset(&ResetDemand { mode, action, code, message }, now)
             }
+            StorageRequest::Reset { mode } => self.reset(mode),
+            StorageRequest::EndReset => self.end_reset(),
         }
     }
 
@@ -158,7 +172,7 @@ impl RealmFiles {
                 let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*fresh {
                     Some(file) => Ok(Arc::clone(file)),
-                    None => Ok(Arc::clone(fresh.insert(self.copies.open()?))),
+                    None => Ok(Arc::clone(fresh.insert(self.open_fresh()?))),
                 }
             }
         }
