@@ -33,6 +33,8 @@ mod realm;
 mod received;
 mod reset;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod verdict;
 

@@ -28,7 +28,8 @@ pub(super) struct LiveSession {
     /// The length of all that came since there were none, in bytes on the wire.
     compensations_len: usize,
     pub(super) uploads: Uploads,
-    /// The latest storage request of the session was to gather an UPLOAD: integrating has precedence.
+    /// Integrating has precedence over gathering an UPLOAD, since one was gathered last; also at first, since a DOWNLOAD
+    /// may say that the server has already got what would be uploaded.
     pub(super) has_collected: bool,
 }
 
@@ -85,7 +86,7 @@ impl LiveSession {
             compensations: Vec::new(),
             compensations_len: 0,
             uploads: Uploads::default(),
-            has_collected: false,
+            has_collected: true,
         }
     }
 

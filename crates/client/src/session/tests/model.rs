@@ -1,0 +1,202 @@
+//! The files of a realm, as far as the machine can tell them from real ones.
+
+use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::error_code::ErrorCode;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::message::{Body, Download, DownloadHeader, UploadEntry};
+use bailiwick_protocol::version::{
+    ClientVersion, DownloadCursor, OriginTimestamp, ServerVersion, UploadCursor,
+};
+use bytes::Bytes;
+
+use crate::local::{ByteCounters, FileState, HistoryEntry, Progress};
+use crate::session::{FileRole, FileStatus, ResetMode, StorageAnswer, StorageRequest, UploadBatch};
+
+/// The files of one realm.
+#[derive(Debug, Default)]
+pub(super) struct ModelRealm {
+    pub(super) main: ModelFile,
+    pub(super) fresh: Option<ModelFile>,
+    reset_pending: bool,
+}
+
+/// One file.
+#[derive(Debug, Default)]
+pub(super) struct ModelFile {
+    pub(super) state: FileState,
+    history: Vec<HistoryEntry>,
+}
+
+const UPLOAD_LEN: usize = 128 << 10;
+const MAX_DOWNLOAD_LEN: usize = 1 << 20;
+
+impl ModelRealm {
+    pub(super) fn execute(&mut self, role: FileRole, request: StorageRequest) -> StorageAnswer {
+        match request {
+            StorageRequest::BeginReset { mode: ResetMode::Recover, .. } if self.reset_pending => {
+                return StorageAnswer::ResetFailed("a client reset leads to another".to_owned());
+            }
+            StorageRequest::BeginReset { mode, .. } => {
+                self.reset_pending = true;
+                self.main.state.version.0 += 1;
+                return StorageAnswer::ResetBegun(mode);
+            }
+            StorageRequest::Reset { mode } => return self.reset(mode),
+            StorageRequest::EndReset => self.reset_pending = false,
+            _ => (),
+        }
+        let file = match role {
+            FileRole::Main => &mut self.main,
+            FileRole::Fresh => self.fresh.get_or_insert_default(),
+        };
+        match request {
+            StorageRequest::Identify(ident, salt) => file.identify(ident, salt),
+            StorageRequest::Integrate(header, body) => {
+                if let Err(answer) = file.integrate(&header, &body) {
+                    return answer;
+                }
+            }
+            StorageRequest::CollectUpload(after) => {
+                return StorageAnswer::Upload(file.collect_upload(after));
+            }
+            _ => (),
+        }
+        StorageAnswer::Ready(self.status(role))
+    }
+
+    fn status(&self, role: FileRole) -> FileStatus {
+        let file = match role {
+            FileRole::Main => &self.main,
+            FileRole::Fresh => self.fresh.as_ref().unwrap(),
+        };
+        let last = file.history.iter().rfind(|entry| entry.is_uploadable());
+        FileStatus {
+            state: file.state.clone(),
+            last_uploadable: last.map(|entry| entry.version).unwrap_or_default(),
+            reset_pending: role == FileRole::Main && self.reset_pending,
+        }
+    }
+
+    fn reset(&mut self, mode: ResetMode) -> StorageAnswer {
+        let fresh = self.fresh.take().unwrap().state;
+        let at = fresh.progress.latest.version;
+        let acknowledged = self.main.state.progress.upload.client_version;
+        let main = &mut self.main;
+        let recovered = mode != ResetMode::DiscardLocal;
+        main.history
+            .retain(|entry| recovered && entry.is_uploadable() && entry.version > acknowledged);
+        let uploadable = main.history.iter_mut().map(|entry| {
+            entry.remote_version = at;
+            entry.changeset.len() as u64
+        });
+        main.state = FileState {
+            client_file: fresh.client_file,
+            version: ClientVersion(main.state.version.0 + 1),
+            progress: Progress {
+                download: DownloadCursor {
+                    server_version: at,
+                    last_integrated_client_version: ClientVersion(0),
+                },
+                upload: UploadCursor {
+                    client_version: ClientVersion(0),
+                    last_integrated_server_version: at,
+                },
+                latest: fresh.progress.latest,
+            },
+            bytes: ByteCounters { uploadable: uploadable.sum(), ..ByteCounters::default() },
+        };
+        StorageAnswer::ResetDone { status: self.status(FileRole::Main), recovered }
+    }
+}
+
+impl ModelFile {
+    /// The application commits.
+    pub(super) fn commit(&mut self, changeset: Bytes, origin_timestamp: OriginTimestamp) {
+        self.state.bytes.uploadable += changeset.len() as u64;
+        self.append(FileIdent::SELF, changeset);
+        self.history.last_mut().unwrap().origin_timestamp = origin_timestamp;
+    }
+
+    fn append(&mut self, origin_file_ident: FileIdent, changeset: Bytes) {
+        self.state.version.0 += 1;
+        self.history.push(HistoryEntry {
+            version: self.state.version,
+            origin_file_ident,
+            origin_timestamp: OriginTimestamp(0),
+            remote_version: self.state.progress.download.server_version,
+            changeset,
+            reciprocal: None,
+        });
+    }
+
+    fn identify(&mut self, ident: FileIdent, salt: Salt) {
+        self.state.client_file = Some((ident, salt));
+        self.append(FileIdent::SELF, Bytes::new());
+    }
+
+    fn integrate(&mut self, header: &DownloadHeader, body: &Body) -> Result<(), StorageAnswer> {
+        let violation =
+            |error: &dyn std::fmt::Display| StorageAnswer::ProtocolViolation(error.to_string());
+        let plain = body.inflate(MAX_DOWNLOAD_LEN).map_err(|error| violation(&error))?;
+        for entry in Download::entries(plain) {
+            let entry = entry.map_err(|error| violation(&error))?;
+            Changeset::decode(&entry.changeset).map_err(|error| {
+                StorageAnswer::IntegrationFailed {
+                    code: ErrorCode::BadChangeset,
+                    message: error.to_string(),
+                }
+            })?;
+            self.state.bytes.downloaded += entry.original_changeset_len;
+        }
+        self.state.progress = Progress {
+            download: header.download_cursor,
+            upload: header.upload_cursor,
+            latest: header.latest_server_version,
+        };
+        self.state.bytes.remaining = header.downloadable_bytes;
+        let acknowledged = self.history.iter().filter(|entry| {
+            entry.is_uploadable() && entry.version <= header.upload_cursor.client_version
+        });
+        self.state.bytes.uploaded = acknowledged.map(|entry| entry.changeset.len() as u64).sum();
+        self.append(FileIdent::SERVER, Bytes::new());
+        Ok(())
+    }
+
+    fn collect_upload(&self, after: UploadCursor) -> UploadBatch {
+        let locked_server_version = self.state.progress.download.server_version;
+        let mut batch = UploadBatch { progress: after, locked_server_version, entries: Vec::new() };
+        let mut len = 0;
+        let scanned = self.history.iter().filter(|entry| entry.version > after.client_version);
+        for entry in scanned {
+            if len >= UPLOAD_LEN {
+                return batch;
+            }
+            batch.progress = UploadCursor {
+                client_version: entry.version,
+                last_integrated_server_version: entry
+                    .remote_version
+                    .max(batch.progress.last_integrated_server_version),
+            };
+            if entry.is_uploadable() {
+                len += entry.changeset.len();
+                batch.entries.push(UploadEntry {
+                    client_version: entry.version,
+                    last_integrated_server_version: entry.remote_version,
+                    origin_timestamp: entry.origin_timestamp,
+                    origin_file_ident: FileIdent::SELF,
+                    changeset: entry.changeset.clone(),
+                });
+            }
+        }
+        // A client reset makes a version without an entry.
+        if batch.progress.client_version < self.state.version && self.state.version.0 > 1 {
+            batch.progress.client_version = self.state.version;
+        }
+        batch
+    }
+
+    /// The server version that is integrated.
+    pub(super) fn integrated(&self) -> ServerVersion {
+        self.state.progress.download.server_version
+    }
+}
