@@ -32,6 +32,7 @@ mod config;
 mod credentials;
 mod email_password;
 mod error;
+mod open;
 mod service;
 mod session;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use email_password::EmailPassword;
 pub use error::{
     AnswerFault, AppError, ConfigError, CredentialsFault, RedirectFault, ServerError, TokenFault,
 };
+pub use open::{OpenRealmError, RealmBuilder};
 pub use transport::{HttpTransport, MAX_ANSWER_LEN, TransportError};
 pub use user::{User, UserState};
 pub use users_file::UsersFileError;
@@ -62,6 +64,7 @@ use accounts::{Account, Accounts, Tokens};
 use address::{AppId, Origin};
 use answer::Login;
 use config::{Clock, Direct};
+use open::Realms;
 use service::{Call, Service};
 use session::Refreshes;
 use users_file::UsersFile;
@@ -81,6 +84,7 @@ struct Inner {
     /// What the file held when it was last read or written.
     accounts: Mutex<Accounts>,
     refreshes: Refreshes,
+    realms: Realms,
     /// Two anonymous logins at a time are one.
     logging_in: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -117,6 +121,7 @@ impl App {
             file,
             accounts,
             refreshes: Refreshes::default(),
+            realms: Realms::default(),
             logging_in: tokio::sync::Mutex::default(),
             clock: config.clock.clone(),
             config,
@@ -154,6 +159,7 @@ impl App {
             tokens: Some(Tokens { access: login.access, refresh }),
         };
         self.change(Unkept::Undo, move |accounts| accounts.log_in(account.clone())).await?;
+        user.resume_realms().await;
         Ok(user)
     }
 

@@ -10,6 +10,7 @@ use hyper::{Request, Response};
 
 use super::transport::{HttpTransport, MAX_ANSWER_LEN, TransportError};
 use crate::local::EncryptionKey;
+use crate::session::ConnectionConfig;
 use crate::transport::{self, Connector};
 
 /// What an application says of its server and of itself.
@@ -27,6 +28,8 @@ pub struct AppConfig {
     pub request_timeout: Duration,
     /// How connections are made, and whose certificates are believed.
     pub connector: Connector,
+    /// The timers and bounds of sync.
+    pub connection: ConnectionConfig,
     /// Carries HTTP requests in place of `connector`, which still makes the connections for sync.
     pub transport: Option<Arc<dyn HttpTransport>>,
     pub(super) clock: Clock,
@@ -54,6 +57,7 @@ impl AppConfig {
             encryption_key: None,
             request_timeout: Duration::from_secs(60),
             connector: Connector::default(),
+            connection: ConnectionConfig::default(),
             transport: None,
             clock: Clock(Arc::new(SystemTime::now)),
         }

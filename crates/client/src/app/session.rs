@@ -130,7 +130,9 @@ impl User {
                 accounts.log_out(&id);
             }
         });
-        if let Err(error) = kept.await {
+        let kept = kept.await;
+        self.pause_realms().await;
+        if let Err(error) = kept {
             tracing::warn!(%error, user = self.id(), "that a session has ended cannot be kept");
         }
     }

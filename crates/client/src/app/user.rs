@@ -38,7 +38,8 @@ impl User {
 
     /// Ends the session, here and then on the server. An anonymous user is removed: there is no way back in.
     ///
-    /// What the server says does not matter: after this the device has no tokens any more. The user's realms stay.
+    /// What the server says does not matter: after this the device has no tokens any more. The user's realms stay;
+    /// those that are open do not sync until the user logs in again.
     ///
     /// # Errors
     ///
@@ -47,6 +48,7 @@ impl User {
         let Ok(token) = self.refresh_token() else { return Ok(()) };
         let id = Arc::clone(&self.id);
         let kept = self.app.change(Unkept::Apply, move |accounts| accounts.log_out(&id)).await;
+        self.pause_realms().await;
         let call = Call { method: Method::DELETE, ..Call::get("log out", "/auth/session") };
         if let Err(error) = self.app.inner.service.call(&call, Some(&token)).await {
             tracing::debug!(%error, user = self.id(), "the server was not told of a logout");
@@ -109,7 +111,9 @@ impl User {
         let call = Call { method: Method::DELETE, ..Call::get("delete user", "/auth/delete") };
         self.call(&call).await?;
         let id = Arc::clone(&self.id);
-        self.app.change(Unkept::Apply, move |accounts| accounts.remove(&id)).await
+        let kept = self.app.change(Unkept::Apply, move |accounts| accounts.remove(&id)).await;
+        self.pause_realms().await;
+        kept
     }
 
     /// The API keys with which programs of the user log in.
