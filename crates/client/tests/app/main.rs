@@ -1,0 +1,5 @@
+//! The app and its realms against the server itself, in this process, over sockets.
+
+mod realms;
+mod server;
+mod users;

@@ -1,0 +1,153 @@
+//! A server with accounts and realms in memory; for the tests of tokens, one whose clock can be moved.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use axum::Router;
+use bailiwick_client::app::{App, AppConfig};
+use bailiwick_server::app::App as ServerApp;
+use bailiwick_server::auth::Authenticator;
+use bailiwick_server::clock::Clock;
+use bailiwick_server::http::base_url::Addressing;
+use bailiwick_server::http::cors::AllowedOrigins;
+use bailiwick_server::http::router::{Api, router};
+use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
+use bailiwick_storage::account::Accounts;
+use bailiwick_storage::memory::MemoryStore;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A server whose clock runs ahead as told. It has no sync.
+pub(crate) struct Tokens {
+    base_url: String,
+    pub(crate) accounts: Arc<MemoryStore>,
+    clock: Arc<ShiftedClock>,
+    serving: JoinHandle<()>,
+}
+
+/// A whole server, on a store that survives it.
+pub(crate) struct Whole {
+    port: u16,
+    store: Arc<MemoryStore>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), StorageFailed>>,
+}
+
+/// A device: a folder of its own.
+pub(crate) struct Device {
+    pub(crate) folder: TempDir,
+    base_url: String,
+}
+
+#[derive(Debug, Default)]
+struct ShiftedClock(AtomicU64);
+
+impl Tokens {
+    pub(crate) async fn start() -> Self {
+        let accounts = Arc::new(MemoryStore::default());
+        let app = example_app();
+        let clock = Arc::<ShiftedClock>::default();
+        let api = Arc::new(Api {
+            authenticator: Arc::new(
+                Authenticator::open(Arc::<MemoryStore>::clone(&accounts), &app.id).unwrap(),
+            ),
+            app: Arc::new(app),
+            addressing: Addressing::FromHost,
+            origins: AllowedOrigins::Any,
+            clock: Arc::<ShiftedClock>::clone(&clock),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = axum::serve(listener, router(&api, Router::new()));
+        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        Self { base_url, accounts, clock, serving }
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        Device::of(self.base_url.clone())
+    }
+
+    /// Lets time go by, for the server.
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Nobody answers any more.
+    pub(crate) fn stop(self) {
+        self.serving.abort();
+    }
+
+    pub(crate) fn disable(&self, user_id: &str, disabled: bool) {
+        let mut user = self.accounts.user(user_id).unwrap().unwrap();
+        user.disabled = disabled;
+        self.accounts.put_user(&user).unwrap();
+    }
+}
+
+impl Whole {
+    pub(crate) async fn start() -> Self {
+        Self::on(Arc::default(), 0).await
+    }
+
+    /// Ends, and starts again at the same place with what is stored.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { port, store, stop, serving } = self;
+        stop.send(()).unwrap();
+        serving.await.unwrap().unwrap();
+        Self::on(store, port).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap().unwrap();
+    }
+
+    async fn on(store: Arc<MemoryStore>, port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = ServeConfig::default();
+        let server =
+            Server::new(example_app(), Arc::clone(&store), Addressing::FromHost, config).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // Also if the test ends.
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(server.run(listener, stopped));
+        Self { port, store, stop, serving }
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        Device::of(format!("http://127.0.0.1:{}", self.port))
+    }
+}
+
+impl Device {
+    fn of(base_url: String) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), base_url }
+    }
+
+    pub(crate) fn config(&self) -> AppConfig {
+        AppConfig::new(&self.base_url, "inventory-abcde", self.folder.path())
+    }
+
+    pub(crate) fn app(&self) -> App {
+        App::new(self.config()).unwrap()
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        u64::try_from(now.as_millis()).unwrap() + self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn example_app() -> ServerApp {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/inventory");
+    ServerApp::read(&folder).unwrap()
+}
