@@ -37,6 +37,12 @@ pub(crate) struct Whole {
     serving: JoinHandle<Result<(), StorageFailed>>,
 }
 
+/// What is left of a [`Whole`] server.
+pub(crate) struct Stopped {
+    port: u16,
+    store: Arc<MemoryStore>,
+}
+
 /// A device: a folder of its own.
 pub(crate) struct Device {
     pub(crate) folder: TempDir,
@@ -93,17 +99,11 @@ impl Whole {
         Self::on(Arc::default(), 0).await
     }
 
-    /// Ends, and starts again at the same place with what is stored.
-    pub(crate) async fn restarted(self) -> Self {
-        let Self { port, store, stop, serving } = self;
-        stop.send(()).unwrap();
-        serving.await.unwrap().unwrap();
-        Self::on(store, port).await
-    }
-
-    pub(crate) async fn stop(self) {
+    /// Ends; what is stored stays.
+    pub(crate) async fn stop(self) -> Stopped {
         self.stop.send(()).unwrap();
         self.serving.await.unwrap().unwrap();
+        Stopped { port: self.port, store: self.store }
     }
 
     async fn on(store: Arc<MemoryStore>, port: u16) -> Self {
@@ -123,6 +123,13 @@ impl Whole {
 
     pub(crate) fn device(&self) -> Device {
         Device::of(format!("http://127.0.0.1:{}", self.port))
+    }
+}
+
+impl Stopped {
+    /// Starts it again, at the same address.
+    pub(crate) async fn started_again(self) -> Whole {
+        Whole::on(self.store, self.port).await
     }
 }
 
