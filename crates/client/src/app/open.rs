@@ -287,8 +287,7 @@ impl App {
     /// The slot of a file, for whoever opens it.
     async fn slot(&self, path: &Path) -> OwnedMutexGuard<Slot> {
         let slot = {
-            let mut slots =
-                self.inner.realms.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.inner.realms.slots.lock().unwrap_or_else(PoisonError::into_inner);
             // A slot that nobody waits for and that remembers nothing is not needed.
             slots.retain(|_, slot| match (Arc::strong_count(slot), slot.try_lock()) {
                 (1, Ok(slot)) => slot.is_in_use() || slot.file.strong_count() > 0,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bailiwick_client::app::{App, AppConfig, AppError, Credentials, OpenRealmError, User};
+use bailiwick_client::app::{App, AppError, Credentials, OpenRealmError, User};
 use bailiwick_client::local::{EncryptionKey, OpenError};
 use bailiwick_client::read::View;
 use bailiwick_client::realm::Realm;
@@ -46,8 +46,8 @@ async fn put(realm: &Realm, id: i64, name: &'static str) {
 #[track_caller]
 fn check(realm: &Realm, expected: &[(i64, &str)]) {
     let view = View::new(realm.snapshot().unwrap());
-    let mut items = view.all::<Item>().unwrap();
-    items.sort_by_key(|item| item.id);
+    // In the order of their keys.
+    let items = view.all::<Item>().unwrap().collect::<Result<Vec<_>, _>>().unwrap();
     let items = items.iter().map(|item| (item.id, &*item.name)).collect::<Vec<_>>();
     assert_eq!(items, expected);
 }
@@ -109,8 +109,7 @@ async fn a_realm_that_is_open_twice_has_one_file_and_one_session() {
     let server = Whole::start().await;
     let device = server.device();
     let user = user(&device).await;
-    let (one, two) =
-        tokio::join!(user.open(PARTITION, schema()), user.clone().open(PARTITION, schema()));
+    let (one, two) = tokio::join!(user.open(PARTITION, schema()), user.open(PARTITION, schema()));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert!(Arc::ptr_eq(one.file(), two.file()));
     put(&one, 1, "nut").await;
@@ -214,12 +213,13 @@ async fn a_realm_rests_while_its_user_is_logged_out() {
 async fn realms_are_encrypted_with_the_key_of_the_app() {
     let server = Whole::start().await;
     let device = server.device();
-    let config = |key: u8| AppConfig {
-        encryption_key: Some(EncryptionKey::new([key; 64])),
-        ..device.config()
+    let app = || {
+        let mut config = device.config();
+        config.encryption_key = Some(EncryptionKey::new([1; 64]));
+        App::new(config).unwrap()
     };
-    let app = App::new(config(1)).unwrap();
-    let user = app.log_in(Credentials::anonymous()).await.unwrap();
+    let first = app();
+    let user = first.log_in(Credentials::anonymous()).await.unwrap();
     let realm = user.open(PARTITION, schema()).await.unwrap();
     put(&realm, 1, "a text that is easily found").await;
     let path = user.realm(PARTITION, schema()).path();
@@ -227,9 +227,8 @@ async fn realms_are_encrypted_with_the_key_of_the_app() {
     let text = b"a text that is easily found";
     assert!(bytes.len() > 1000 && !bytes.windows(text.len()).any(|window| window == text));
     drop(realm);
-    drop((app, user));
-    let app = App::new(config(1)).unwrap();
-    let user = app.current_user().unwrap();
+    drop((first, user));
+    let user = app().current_user().unwrap();
     let realm = reopened(&user).await;
     check(&realm, &[(1, "a text that is easily found")]);
     drop(realm);

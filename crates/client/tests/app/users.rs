@@ -88,7 +88,10 @@ async fn what_the_server_does_not_offer_is_refused_in_its_words() {
     ] {
         let error = app.log_in(credentials).await.unwrap_err();
         let AppError::Server(error) = error else { panic!("{error:?}") };
-        assert_eq!((error.status, error.error_code.as_deref()), (404, Some("AuthProviderNotFound")));
+        assert_eq!(
+            (error.status, error.error_code.as_deref()),
+            (404, Some("AuthProviderNotFound"))
+        );
         assert!(error.message.contains("not available on this server yet"), "{error}");
         assert!(error.link.unwrap().ends_with("/errors/AuthProviderNotFound"));
     }

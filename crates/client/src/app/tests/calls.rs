@@ -158,8 +158,7 @@ async fn api_keys_are_managed_with_the_refresh_token() {
     let made = keys.create("n1").await.unwrap();
     assert!(!format!("{made:?}").contains("secret-key"));
     assert_eq!(made, ApiKey { key: Some("secret-key".to_owned()), ..key.clone() });
-    let other =
-        ApiKey { id: "b".to_owned(), name: "n2".to_owned(), is_disabled: true, key: None };
+    let other = ApiKey { id: "b".to_owned(), name: "n2".to_owned(), is_disabled: true, key: None };
     assert_eq!(keys.list().await.unwrap(), [key.clone(), other]);
     assert_eq!(keys.get(id).await.unwrap(), key);
     keys.disable(id).await.unwrap();
@@ -225,8 +224,7 @@ async fn a_link_that_leads_to_another_user_changes_nothing() {
 #[tokio::test]
 async fn a_deleted_user_is_removed() {
     let (fixture, user) = Fixture::with_named_user().await;
-    let delete =
-        || exchange("DELETE", "/api/client/v2.0/auth/delete").token(&access("one"));
+    let delete = || exchange("DELETE", "/api/client/v2.0/auth/delete").token(&access("one"));
     fixture.server.expect([delete().answers_text(500, None, ""), delete()]);
     let error = user.delete().await.unwrap_err();
     assert!(matches!(error, AppError::Server(_)), "{error:?}");
@@ -243,9 +241,7 @@ async fn a_deleted_user_is_removed() {
 async fn a_profile_is_read_again() {
     let (fixture, user) = Fixture::with_named_user().await;
     let answer = with_fields(profile(&["api-key"]), json!({"data": {"name": "N"}}));
-    fixture
-        .server
-        .expect([exchange("GET", PROFILE).token(&access("one")).answers(200, &answer)]);
+    fixture.server.expect([exchange("GET", PROFILE).token(&access("one")).answers(200, &answer)]);
     user.refresh_profile().await.unwrap();
     assert_eq!(user.profile().data["name"], "N");
     assert_eq!(fixture.started_again().users()[0].identities()[0].provider_type, "api-key");
@@ -264,7 +260,10 @@ async fn a_logout_holds_whatever_the_server_says() {
         user.log_out().await.unwrap();
         fixture.server.done();
         assert_eq!(user.state(), UserState::LoggedOut);
-        assert_eq!(user.access_token().unwrap_err().to_string(), "the user is logged out, log in first");
+        assert_eq!(
+            user.access_token().unwrap_err().to_string(),
+            "the user is logged out, log in first"
+        );
         assert!(user.custom_data().is_empty());
         assert_eq!(user.profile().data["email"], "a@b.c");
         assert!(fixture.app.current_user().is_none());

@@ -22,7 +22,8 @@ use crate::app::{App, AppConfig, Credentials, HttpTransport, TransportError, Use
 pub(super) const BASE: &str = "http://localhost:9090";
 pub(super) const API: &str = "/api/client/v2.0";
 pub(super) const APP: &str = "/api/client/v2.0/app/inventory-abcde";
-pub(super) const LOGIN: &str = "/api/client/v2.0/app/inventory-abcde/auth/providers/anon-user/login";
+pub(super) const LOGIN: &str =
+    "/api/client/v2.0/app/inventory-abcde/auth/providers/anon-user/login";
 pub(super) const PROFILE: &str = "/api/client/v2.0/auth/profile";
 pub(super) const SESSION: &str = "/api/client/v2.0/auth/session";
 pub(super) const USER_ID: &str = "5f000000000000000000000c";
@@ -196,8 +197,7 @@ impl Fixture {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock_s = Arc::new(AtomicU64::new(START_S));
-        let server =
-            Arc::new(Recorded { expected: Mutex::default(), surprises: Mutex::default() });
+        let server = Arc::new(Recorded { expected: Mutex::default(), surprises: Mutex::default() });
         let config = config(folder.path(), &server, &clock_s);
         Self { app: App::new(config).unwrap(), server, folder, clock_s }
     }
@@ -295,9 +295,7 @@ pub(super) fn login(name: &str) -> Value {
 }
 
 pub(super) fn profile(provider_types: &[&str]) -> Value {
-    let identity = |(number, provider_type)| {
-        json!({"id": format!("identity-{number}"), "provider_type": provider_type, "provider_id": "p"})
-    };
+    let identity = |(number, provider_type)| json!({"id": format!("identity-{number}"), "provider_type": provider_type, "provider_id": "p"});
     let identities = provider_types.iter().enumerate().map(identity).collect::<Vec<_>>();
     json!({
         "user_id": USER_ID,

@@ -37,9 +37,13 @@ async fn refusals_are_told_in_the_words_of_the_server() {
             ),
         ),
         (
-            log_in().answers(401, &json!({"error": "confirmation required", "error_code": "AuthError"})),
+            log_in().answers(
+                401,
+                &json!({"error": "confirmation required", "error_code": "AuthError"}),
+            ),
             "InvalidCredentials",
-            "these credentials are not accepted: confirmation required (HTTP 401, AuthError)".to_owned(),
+            "these credentials are not accepted: confirmation required (HTTP 401, AuthError)"
+                .to_owned(),
         ),
         (
             log_in().answers(401, &json!({"error": "the function says no"})),
@@ -49,7 +53,9 @@ async fn refusals_are_told_in_the_words_of_the_server() {
         (
             log_in().answers(401, &refusal("disabled", "UserDisabled")),
             "Server",
-            format!("the server refuses: disabled (HTTP 401, UserDisabled, see {link}/UserDisabled)"),
+            format!(
+                "the server refuses: disabled (HTTP 401, UserDisabled, see {link}/UserDisabled)"
+            ),
         ),
         (
             log_in().answers(404, &refusal("no such provider", "AuthProviderNotFound")),
@@ -245,7 +251,10 @@ fn a_base_url_that_is_none_is_refused() {
         let error = App::new(AppConfig::new(url, "inventory-abcde", folder.path())).unwrap_err();
         assert!(matches!(&error, AppError::Config(ConfigError::BaseUrl(is)) if is == url), "{url}");
         let text = error.to_string();
-        assert!(text.contains("look like https://sync.example.com or http://localhost:9090"), "{text}");
+        assert!(
+            text.contains("look like https://sync.example.com or http://localhost:9090"),
+            "{text}"
+        );
     }
     for url in ["http://[::1]:9090", "https://sync.example.com/", "https://example.com/sync//"] {
         App::new(AppConfig::new(url, "inventory-abcde", folder.path())).unwrap();

@@ -34,10 +34,16 @@ async fn requests_go_where_the_location_service_says() {
     });
     fixture.server.expect([
         exchange("GET", LOCATION).answers(200, &moved),
-        exchange("POST", &format!("http://eu.example.com:81{APP}/auth/providers/local-userpass/confirm/send"))
-            .body(json!({"email": "a@b.c"})),
-        exchange("POST", &format!("http://eu.example.com:81{APP}/auth/providers/local-userpass/reset/send"))
-            .body(json!({"email": "a@b.c"})),
+        exchange(
+            "POST",
+            &format!("http://eu.example.com:81{APP}/auth/providers/local-userpass/confirm/send"),
+        )
+        .body(json!({"email": "a@b.c"})),
+        exchange(
+            "POST",
+            &format!("http://eu.example.com:81{APP}/auth/providers/local-userpass/reset/send"),
+        )
+        .body(json!({"email": "a@b.c"})),
     ]);
     fixture.app.email_password().resend_confirmation("a@b.c").await.unwrap();
     fixture.app.email_password().send_reset("a@b.c").await.unwrap();
@@ -104,8 +110,14 @@ async fn a_location_that_lacks_something_says_what() {
         (json!({"hostname": "http://x"}), "the field `ws_hostname` is missing"),
         (with(json!({"hostname": 1})), "the field `hostname` is no string"),
         (with(json!({"hostname": "x:1"})), r#"the field `hostname` is no address: "x:1""#),
-        (with(json!({"ws_hostname": "http://x"})), r#"the field `ws_hostname` is no address: "http://x""#),
-        (with(json!({"sync_route": "http://x"})), r#"the field `sync_route` is no address: "http://x""#),
+        (
+            with(json!({"ws_hostname": "http://x"})),
+            r#"the field `ws_hostname` is no address: "http://x""#,
+        ),
+        (
+            with(json!({"sync_route": "http://x"})),
+            r#"the field `sync_route` is no address: "http://x""#,
+        ),
         (json!(1), "it is no JSON object"),
     ] {
         let fixture = Fixture::new();
@@ -127,7 +139,8 @@ async fn a_secure_base_url_is_never_left_for_an_insecure_one() {
         exchange("GET", &format!("https://safe{LOCATION}")).redirects(301, Some("http://safe")),
     ] {
         let fixture = Fixture::new();
-        let config = crate::app::AppConfig { base_url: "https://safe".to_owned(), ..fixture.config() };
+        let config =
+            crate::app::AppConfig { base_url: "https://safe".to_owned(), ..fixture.config() };
         let app = crate::app::App::new(config).unwrap();
         fixture.server.expect([answer]);
         let error = app.email_password().send_reset("a@b.c").await.unwrap_err();

@@ -80,10 +80,9 @@ async fn a_token_with_little_left_is_refreshed_before_connecting() {
 async fn a_token_without_expiry_is_refreshed_before_connecting() {
     let (fixture, user) = Fixture::with_user().await;
     let endless = token("endless", &json!({}));
-    fixture.server.expect([
-        renew().answers(201, &json!({ "access_token": endless })),
-        renewed("two"),
-    ]);
+    fixture
+        .server
+        .expect([renew().answers(201, &json!({ "access_token": endless })), renewed("two")]);
     user.refresh().await.unwrap();
     assert_eq!(Authenticator::access_token(&user).await.unwrap(), access("two"));
     fixture.server.done();
@@ -187,7 +186,9 @@ async fn calls_that_are_refused_at_the_same_time_share_a_refresh() {
 async fn a_call_with_a_refused_refresh_token_logs_the_user_out() {
     let (fixture, user) = Fixture::with_named_user().await;
     let list = exchange("GET", "/api/client/v2.0/auth/api_keys").token(&refresh("one"));
-    fixture.server.expect([list.answers(401, &refusal("must authenticate first", "MissingAuthReq"))]);
+    fixture
+        .server
+        .expect([list.answers(401, &refusal("must authenticate first", "MissingAuthReq"))]);
     let error = user.api_keys().list().await.unwrap_err();
     assert!(matches!(error, AppError::SessionEnded(_)), "{error:?}");
     assert_eq!(user.state(), UserState::LoggedOut);
@@ -198,10 +199,9 @@ async fn a_call_with_a_refused_refresh_token_logs_the_user_out() {
 async fn who_logs_out_during_a_refresh_stays_logged_out() {
     let (fixture, user) = Fixture::with_named_user().await;
     let gate = Arc::new(Semaphore::new(0));
-    fixture.server.expect([
-        renewed("two").gate(&gate),
-        exchange("DELETE", SESSION).token(&refresh("one")),
-    ]);
+    fixture
+        .server
+        .expect([renewed("two").gate(&gate), exchange("DELETE", SESSION).token(&refresh("one"))]);
     let refreshing = user.clone();
     let refreshing = tokio::spawn(async move { refreshing.refresh().await });
     while fixture.server.waiting() != 1 {

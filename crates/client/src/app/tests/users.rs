@@ -64,17 +64,11 @@ async fn several_users_are_kept_apart() {
     assert_eq!(fixture.started_again().current_user().unwrap().id(), a.id());
     fixture.server.expect([exchange("DELETE", SESSION).token(&refresh("b"))]);
     b.log_out().await.unwrap();
-    assert!(matches!(
-        app.switch_user(&b).await,
-        Err(AppError::NotLoggedIn(UserState::LoggedOut))
-    ));
+    assert!(matches!(app.switch_user(&b).await, Err(AppError::NotLoggedIn(UserState::LoggedOut))));
     fixture.server.expect([exchange("DELETE", SESSION).token(&refresh("one"))]);
     a.log_out().await.unwrap();
     assert_eq!(app.current_user().unwrap().id(), "c");
-    assert!(matches!(
-        app.switch_user(&a).await,
-        Err(AppError::NotLoggedIn(UserState::Removed))
-    ));
+    assert!(matches!(app.switch_user(&a).await, Err(AppError::NotLoggedIn(UserState::Removed))));
     assert_eq!(c.access_token().unwrap(), access("c"));
     assert_eq!(ids(&fixture.started_again()), ["b", "c"]);
     fixture.server.done();
