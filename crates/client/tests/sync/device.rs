@@ -31,6 +31,7 @@ pub(crate) struct TestUser {
     /// How often to panic before giving a token.
     pub(crate) panics: AtomicUsize,
     pub(crate) routes: AtomicUsize,
+    pub(crate) route_refreshes: AtomicUsize,
     pub(crate) refreshes: AtomicUsize,
     pub(crate) log_outs: AtomicUsize,
     /// Told when nobody holds the user any more.
@@ -58,6 +59,7 @@ impl TestUser {
             access_token: Mutex::default(),
             panics: AtomicUsize::new(0),
             routes: AtomicUsize::new(0),
+            route_refreshes: AtomicUsize::new(0),
             refreshes: AtomicUsize::new(0),
             log_outs: AtomicUsize::new(0),
             dropped: Mutex::default(),
@@ -100,6 +102,7 @@ impl Authenticator for TestUser {
     }
 
     fn refresh_route(&self) -> BoxFuture<'_, Result<(), AuthFailure>> {
+        self.route_refreshes.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(()) })
     }
 
