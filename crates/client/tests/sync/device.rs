@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bailiwick_client::files::{FreshInMemory, RealmFiles};
@@ -16,6 +16,7 @@ use bailiwick_client::transport::{
 };
 use bailiwick_client::value::Value;
 use bailiwick_client::write::WriteError;
+use bailiwick_protocol::version::OriginTimestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
@@ -184,7 +185,7 @@ impl Device {
         file: Arc<LocalFile>,
         storage: Arc<dyn RealmStorage>,
     ) -> Self {
-        let realm = Realm::open(file, schema()).unwrap();
+        let realm = Realm::with_clock(file, schema(), Arc::new(tick)).unwrap();
         let sync = SyncRealm { path, storage, reset_mode: ResetMode::default() };
         Self { realm, sync: connection.open(sync).await }
     }
@@ -244,6 +245,12 @@ impl Device {
         };
         within(&format!("item {id} is {name:?}"), wait).await;
     }
+}
+
+/// No two writes are made at the same time, so that the later one wins.
+fn tick() -> OriginTimestamp {
+    static NOW: AtomicU64 = AtomicU64::new(1);
+    OriginTimestamp(NOW.fetch_add(1, Ordering::Relaxed))
 }
 
 fn schema() -> Schema {
