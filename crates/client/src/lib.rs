@@ -15,6 +15,18 @@ pub mod transport;
 pub mod value;
 pub mod write;
 
+pub use app::{App, AppConfig, AppError, Credentials, OpenRealmError, User};
+pub use bailiwick_core::partition::PartitionValue;
+pub use local::EncryptionKey;
+pub use object::{Embedded, Object};
+pub use read::{Query, View};
+pub use realm::Realm;
+pub use schema::Schema;
+pub use session::{ResetMode, SyncError};
+pub use transport::{SyncHandle, SyncNotice, SyncProgress, SyncStatus};
+pub use value::{Binary, Decimal, ObjectId, PrimaryKey, Timestamp, Uuid, Value};
+pub use write::{WriteError, WriteTransaction};
+
 /// For the code that the [`object!`] macro writes.
 #[doc(hidden)]
 pub use serde;

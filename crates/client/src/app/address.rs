@@ -127,7 +127,7 @@ impl Location {
                 route.parse().ok()
             }
         };
-        let sync = sync.ok_or_else(|| AnswerFault::Address("ws_hostname", web_socket.text))?;
+        let sync = sync.ok_or(AnswerFault::Address("ws_hostname", web_socket.text))?;
         Ok(Self { http, sync })
     }
 }

@@ -1,38 +1,44 @@
 //! The realms of a user: where their files are, and what keeps them in step with the server.
 
-use std::collections::BTreeMap;
+mod slot;
+mod storage;
+mod weak_user;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 
 use bailiwick_core::partition::PartitionValue;
-use bailiwick_protocol::version::OriginTimestamp;
-use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedMutexGuard, broadcast, watch};
+use tokio::sync::watch;
 
 use super::users_file::create_private_folder;
-use super::{App, AppError, Inner, User, UserState};
+use super::{AppError, User, UserState};
 use crate::files::{FreshOnDisk, RealmFiles};
-use crate::local::{Committed, LocalFile, OpenError, OpenOptions, Owner};
+use crate::local::{LocalFile, OpenError, OpenOptions, Owner};
 use crate::realm::Realm;
+use crate::reset::ResetObserver;
 use crate::schema::Schema;
-use crate::session::{FileRole, ResetMode, StorageAnswer, StorageRequest, SyncError};
-use crate::transport::{
-    AuthFailure, Authenticator, RealmStorage, Route, SyncConfig, SyncConnection, SyncHandle,
-    SyncRealm,
-};
+use crate::session::{ResetMode, SyncError};
+use crate::transport::{SyncConfig, SyncConnection, SyncRealm};
 use crate::value::{ObjectId, Uuid};
 use crate::write::WriteError;
 
+use slot::{OpenRealm, Slot};
+use storage::Storage;
+use weak_user::WeakUser;
+
+pub(super) use slot::Realms;
+
 /// A realm of a user that is about to be opened. See [`User::realm`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RealmBuilder {
     user: User,
     partition: PartitionValue,
     schema: Schema,
     reset_mode: ResetMode,
     cache_len: Option<usize>,
+    observer: Option<Arc<dyn ResetObserver>>,
 }
 
 /// Why a realm cannot be opened.
@@ -60,47 +66,6 @@ pub enum OpenRealmError {
     /// The runtime is shutting down.
     #[error("the program is shutting down")]
     ShutDown,
-}
-
-/// A realm that is open, whoever has opened it.
-#[derive(Debug)]
-struct OpenRealm {
-    file: Arc<LocalFile>,
-    sync: SyncHandle,
-    /// The app, its connections and the locks of its users live as long as a realm of theirs.
-    _user: User,
-}
-
-/// The realms of an app, and their connections.
-#[derive(Debug, Default)]
-pub(super) struct Realms {
-    /// By their files. Whoever opens one has the slot for himself.
-    slots: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<Slot>>>>,
-    /// By their users.
-    connections: Mutex<BTreeMap<Arc<str>, SyncConnection>>,
-}
-
-/// What is left of the opening of a realm.
-#[derive(Debug, Default)]
-struct Slot {
-    realm: Weak<OpenRealm>,
-    /// A reader may have the file for longer than the realm is open.
-    file: Weak<LocalFile>,
-    /// Closed once the connection does not use the files any more.
-    in_use: Option<watch::Receiver<()>>,
-}
-
-/// The files of a realm, as long as its connection uses them.
-struct Storage {
-    files: RealmFiles,
-    _in_use: watch::Sender<()>,
-}
-
-/// A user, who may be gone together with the app.
-#[derive(Debug)]
-struct WeakUser {
-    app: Weak<Inner>,
-    id: Arc<str>,
 }
 
 impl User {
@@ -141,6 +106,7 @@ impl User {
             schema,
             reset_mode: ResetMode::default(),
             cache_len: None,
+            observer: None,
         }
     }
 
@@ -165,6 +131,12 @@ impl RealmBuilder {
     #[must_use]
     pub fn reset_mode(self, reset_mode: ResetMode) -> Self {
         Self { reset_mode, ..self }
+    }
+
+    /// Who is told before and after a client reset. Whoever opens a realm first decides.
+    #[must_use]
+    pub fn observe_resets(self, observer: Arc<dyn ResetObserver>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// How much memory pages of the file may occupy, in bytes. Whoever opens a realm first decides.
@@ -202,28 +174,35 @@ impl RealmBuilder {
         realm.with_schema(self.schema).await
     }
 
+    /// Opens the file and begins to sync it; comes to its end even if nobody waits for it, so that the file is
+    /// never half open.
     async fn open_file(&self) -> Result<Arc<OpenRealm>, OpenRealmError> {
+        let builder = self.clone();
+        let opening = tokio::spawn(async move { builder.open_file_now().await });
+        opening.await.map_err(|_| OpenRealmError::ShutDown)?
+    }
+
+    async fn open_file_now(&self) -> Result<Arc<OpenRealm>, OpenRealmError> {
         let state = self.user.state();
         if state != UserState::LoggedIn {
             return Err(AppError::NotLoggedIn(state).into());
         }
         let path = self.path();
         let mut slot = self.user.app.slot(&path).await;
-        if let Some(realm) = slot.realm.upgrade().filter(|_| slot.is_in_use()) {
+        if let Some(realm) = slot.open_realm() {
             return Ok(realm);
         }
-        if let Some(mut in_use) = slot.in_use.take() {
-            // It ends with an error, when the other side is gone.
-            while in_use.changed().await.is_ok() {}
-        }
+        slot.wait_until_free().await;
         let options = self.options();
         let file = match slot.file.upgrade() {
             Some(file) => file,
             None => open_file(path.clone(), options.clone()).await?,
         };
+        let files = RealmFiles::new(Arc::clone(&file), FreshOnDisk::beside(&path, options));
+        if let Some(observer) = &self.observer {
+            files.observe_resets(Arc::clone(observer));
+        }
         let (sender, in_use) = watch::channel(());
-        let copies = FreshOnDisk::beside(&path, options);
-        let files = RealmFiles::new(Arc::clone(&file), copies);
         let realm = SyncRealm {
             path: self.partition.to_json(),
             storage: Arc::new(Storage { files, _in_use: sender }),
@@ -266,53 +245,6 @@ async fn open_file(path: PathBuf, options: OpenOptions) -> Result<Arc<LocalFile>
     tokio::task::spawn_blocking(opening).await.map_err(|_| OpenRealmError::ShutDown)?
 }
 
-impl Slot {
-    fn is_in_use(&self) -> bool {
-        self.in_use.as_ref().is_some_and(|in_use| in_use.has_changed().is_ok())
-    }
-}
-
-impl OpenRealm {
-    async fn with_schema(self: Arc<Self>, schema: Schema) -> Result<Realm, OpenRealmError> {
-        let declaring = move || {
-            let (file, sync) = (Arc::clone(&self.file), self.sync.clone());
-            Realm::synced(file, schema, sync, self)
-        };
-        let realm = tokio::task::spawn_blocking(declaring).await;
-        Ok(realm.map_err(|_| OpenRealmError::ShutDown)??)
-    }
-}
-
-impl App {
-    /// The slot of a file, for whoever opens it.
-    async fn slot(&self, path: &Path) -> OwnedMutexGuard<Slot> {
-        let slot = {
-            let mut slots = self.inner.realms.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            // A slot that nobody waits for and that remembers nothing is not needed.
-            slots.retain(|_, slot| match (Arc::strong_count(slot), slot.try_lock()) {
-                (1, Ok(slot)) => slot.is_in_use() || slot.file.strong_count() > 0,
-                _ => true,
-            });
-            Arc::clone(slots.entry(path.to_owned()).or_default())
-        };
-        slot.lock_owned().await
-    }
-
-    /// The realms in a folder that are open.
-    async fn open_realms(&self, folder: &Path) -> Vec<Arc<OpenRealm>> {
-        let slots = {
-            let slots = self.inner.realms.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let slots = slots.iter().filter(|(path, _)| path.starts_with(folder));
-            slots.map(|(_, slot)| Arc::clone(slot)).collect::<Vec<_>>()
-        };
-        let mut realms = Vec::new();
-        for slot in slots {
-            realms.extend(slot.lock().await.realm.upgrade());
-        }
-        realms
-    }
-}
-
 impl User {
     /// The connection that all realms of the user share.
     fn connection(&self) -> Result<SyncConnection, OpenRealmError> {
@@ -329,57 +261,10 @@ impl User {
             connection: inner.config.connection.clone(),
             ..SyncConfig::default()
         };
-        let user = WeakUser { app: Arc::downgrade(inner), id: Arc::clone(&self.id) };
-        let connection = SyncConnection::start(config, Arc::new(user), u64::from_ne_bytes(seed));
+        let user = Arc::new(WeakUser::new(self));
+        let connection = SyncConnection::start(config, user, u64::from_ne_bytes(seed));
         connections.insert(Arc::clone(&self.id), connection.clone());
         Ok(connection)
-    }
-}
-
-impl WeakUser {
-    fn upgrade(&self) -> Result<User, AuthFailure> {
-        let gone = || AuthFailure::Unavailable("the app is not used any more".to_owned());
-        let inner = self.app.upgrade().ok_or_else(gone)?;
-        Ok(User { app: App { inner }, id: Arc::clone(&self.id) })
-    }
-}
-
-impl Authenticator for WeakUser {
-    fn route(&self) -> BoxFuture<'_, Result<Route, AuthFailure>> {
-        Box::pin(async { self.upgrade()?.route().await })
-    }
-
-    fn refresh_route(&self) -> BoxFuture<'_, Result<(), AuthFailure>> {
-        Box::pin(async { self.upgrade()?.refresh_route().await })
-    }
-
-    fn access_token(&self) -> BoxFuture<'_, Result<String, AuthFailure>> {
-        Box::pin(async { Authenticator::access_token(&self.upgrade()?).await })
-    }
-
-    fn refresh_access_token(&self) -> BoxFuture<'_, Result<(), AuthFailure>> {
-        Box::pin(async { self.upgrade()?.refresh_access_token().await })
-    }
-
-    fn logged_out(&self, reason: &str) {
-        if let Ok(user) = self.upgrade() {
-            user.logged_out(reason);
-        }
-    }
-}
-
-impl RealmStorage for Storage {
-    fn execute(
-        &self,
-        role: FileRole,
-        request: StorageRequest,
-        now: OriginTimestamp,
-    ) -> StorageAnswer {
-        self.files.execute(role, request, now)
-    }
-
-    fn news(&self) -> broadcast::Receiver<Arc<Committed>> {
-        self.files.news()
     }
 }
 
@@ -395,8 +280,12 @@ impl From<Uuid> for PartitionValue {
     }
 }
 
-impl fmt::Debug for Storage {
+impl fmt::Debug for RealmBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.files.fmt(f)
+        f.debug_struct("RealmBuilder")
+            .field("user", &self.user)
+            .field("partition", &self.partition)
+            .field("reset_mode", &self.reset_mode)
+            .finish_non_exhaustive()
     }
 }
