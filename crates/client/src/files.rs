@@ -15,7 +15,7 @@ use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, UploadCursor};
 use tokio::sync::broadcast;
 
 use crate::history::{self, IntegrationError};
-use crate::local::{Batch, Committed, LocalError, LocalFile, ResetStage, Snapshot};
+use crate::local::{Batch, Committed, FileState, LocalError, LocalFile, ResetStage, Snapshot};
 use crate::reset::{Observation, ResetDemand};
 use crate::session::{FileRole, FileStatus, StorageAnswer, StorageRequest, SyncError};
 
@@ -100,6 +100,15 @@ impl RealmFiles {
                 self.begin_reset(&ResetDemand { mode, action, code, message }, now)
             }
             StorageRequest::Reset { mode } => self.reset(mode),
+            StorageRequest::Discard => {
+                self.remove_fresh()?;
+                let (state, last_uploadable) = (FileState::default(), ClientVersion(0));
+                Ok(StorageAnswer::Ready(FileStatus {
+                    state,
+                    last_uploadable,
+                    reset_pending: false,
+                }))
+            }
             StorageRequest::EndReset => self.end_reset(),
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct File {
     /// The session was ended by an error and is bound again then.
     pub(super) suspended_until: Option<Time>,
     pub(super) backoff: Backoff,
+    /// A fresh copy that cannot be completed, and is to be removed.
+    pub(super) is_useless: bool,
 }
 
 /// A request under way, and the session on whose behalf it was made.
@@ -38,6 +40,7 @@ pub(super) enum Pending {
     Integrate(SessionIdent),
     /// With the newest version then.
     CollectUpload(SessionIdent, ClientVersion),
+    Discard,
     BeginReset,
     Reset,
     EndReset,
@@ -56,6 +59,7 @@ impl File {
             may_upload: false,
             suspended_until: None,
             backoff: Backoff::default(),
+            is_useless: false,
         }
     }
 

@@ -188,6 +188,9 @@ pub enum StorageRequest {
         /// The mode that [`StorageAnswer::ResetBegun`] named.
         mode: ResetMode,
     },
+    /// Fresh copy: remove it, since it cannot be completed. Answer: [`StorageAnswer::Ready`], about a copy that does not
+    /// exist yet.
+    Discard,
     /// Main file: the client reset is through; forget the record of it. Answer: [`StorageAnswer::Ready`].
     EndReset,
 }

@@ -216,6 +216,9 @@ impl Realm {
             return None;
         }
         let (pending, request) = match (role, reset) {
+            (FileRole::Fresh, _) if file.is_useless => {
+                Some((Pending::Discard, StorageRequest::Discard))
+            }
             (FileRole::Main, _) | (FileRole::Fresh, Reset::Downloading(_))
                 if file.status.is_none() =>
             {
@@ -241,7 +244,7 @@ impl Realm {
 
     /// Whether it is closed and nothing is under way any more.
     pub(super) fn is_over(&self) -> bool {
-        let is_idle = |file: &File| file.pending.is_none();
+        let is_idle = |file: &File| file.pending.is_none() && !file.is_useless;
         matches!(self.activity, Activity::Closed)
             && is_idle(&self.main)
             && self.fresh.as_ref().is_none_or(is_idle)

@@ -34,7 +34,7 @@ impl Connection {
         let Some(realm) = self.realms.get_mut(&key) else { return };
         realm.reset = Reset::Downloading(cause);
         realm.main.marks.forget(Waiter::EndOfReset);
-        let fresh = realm.fresh.get_or_insert_with(|| File::new(FileRole::Fresh));
+        let fresh = realm.fresh.get_or_insert_with(fresh_file);
         fresh.suspended_until = None;
         fresh.marks.request_once(Waiter::FreshCopy);
     }
@@ -83,6 +83,15 @@ impl Connection {
         self.settle(key, FileRole::Main, out);
     }
 
+    /// The fresh copy is removed; if another reset has begun meanwhile, it has to be made from the start.
+    pub(super) fn renew_fresh(&mut self, key: RealmKey) {
+        let Some(realm) = self.realms.get_mut(&key) else { return };
+        realm.fresh = match realm.reset {
+            Reset::Downloading(_) => Some(fresh_file()),
+            _ => None,
+        };
+    }
+
     /// All that the server had after the reset is there.
     pub(super) fn note_reset_downloaded(&mut self, key: RealmKey) {
         let realm = self.realms.get_mut(&key);
@@ -95,9 +104,19 @@ impl Connection {
     pub(super) fn fail_reset(&mut self, key: RealmKey, message: String, out: &mut Vec<Output>) {
         self.end(key, &SyncError::ClientReset { message }, out);
         let Some(realm) = self.realms.get_mut(&key) else { return };
-        realm.reset = Reset::None;
-        realm.fresh.take_if(|fresh| fresh.pending.is_none());
+        if let Reset::Downloading(_) = std::mem::replace(&mut realm.reset, Reset::None)
+            && let Some(fresh) = &mut realm.fresh
+        {
+            fresh.is_useless = true;
+            fresh.status = None;
+        }
     }
+}
+
+fn fresh_file() -> File {
+    let mut file = File::new(FileRole::Fresh);
+    file.marks.request(Waiter::FreshCopy);
+    file
 }
 
 impl Realm {

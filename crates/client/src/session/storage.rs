@@ -33,6 +33,9 @@ impl Connection {
         let Some(file) = realm.file(role) else { return };
         let Some(pending) = file.pending.take() else { return };
         match (pending, answer) {
+            (Pending::Discard, StorageAnswer::Ready(_) | StorageAnswer::Failed(_)) => {
+                self.renew_fresh(key);
+            }
             (_, StorageAnswer::Failed(error)) => self.fail_file(key, role, &error, out),
             (
                 Pending::Load | Pending::Identify(_) | Pending::Integrate(_) | Pending::EndReset,

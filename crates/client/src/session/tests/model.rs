@@ -42,6 +42,7 @@ impl ModelRealm {
                 return StorageAnswer::ResetBegun(mode);
             }
             StorageRequest::Reset { mode } => return self.reset(mode),
+            StorageRequest::Discard => self.fresh = Some(ModelFile::default()),
             StorageRequest::EndReset => self.reset_pending = false,
             _ => (),
         }
