@@ -162,6 +162,9 @@ impl Writer<'_> {
         Ok(batch.state.version)
     }
 
+    /// Without redb's "quick repair", which would write with each commit what else is found by reading the file
+    /// after a crash: measured with 100,000 objects, a small commit takes 0.4 instead of 0.7 ms, and the first
+    /// opening after a crash 90 instead of 30 ms.
     fn write(&self, batch: &Batch) -> Result<FileState, LocalError> {
         let mut writing = self.file.database.begin_write().map_err(storage)?;
         writing.set_durability(redb::Durability::Immediate).map_err(storage)?;

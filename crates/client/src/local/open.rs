@@ -24,8 +24,7 @@ impl LocalFile {
     /// Only one handle of a file is open at a time, whatever program has it.
     ///
     /// redb panics on some files that something else has altered. Such a panic is caught here and the file is
-    /// [damaged](OpenError::Damaged), unless the program aborts on panics; damage that only a later read or
-    /// write comes upon is an error or a panic there.
+    /// [damaged](OpenError::Damaged), unless the program aborts on panics.
     ///
     /// # Errors
     ///
@@ -115,7 +114,10 @@ fn make(file: impl StorageBackend, options: &OpenOptions) -> Result<LocalFile, F
 }
 
 fn start_redb(body: impl StorageBackend, options: &OpenOptions) -> Result<Database, Fault> {
-    Ok(Builder::new().set_cache_size(options.cache_len).create_with_backend(body)?)
+    let check = body.len()? <= options.check_len;
+    let mut builder = Builder::new();
+    builder.set_cache_size(options.cache_len).set_check_integrity_on_open(check);
+    Ok(builder.create_with_backend(body)?)
 }
 
 /// Calls redb on what may not be a file of redb's.

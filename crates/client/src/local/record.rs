@@ -23,7 +23,9 @@ pub(super) fn encode_owner(owner: &Owner) -> Vec<u8> {
 
 pub(super) fn decode_owner(mut bytes: &[u8]) -> Result<Owner, EncodingError> {
     let input = &mut bytes;
-    Ok(Owner { app_id: text(input)?, user_id: text(input)?, partition: text(input)? })
+    let owner = Owner { app_id: text(input)?, user_id: text(input)?, partition: text(input)? };
+    finish(input)?;
+    Ok(owner)
 }
 
 /// How many objects each class has; classes without objects may be missing.
@@ -70,7 +72,7 @@ pub(super) fn encode_state(state: &FileState) -> Vec<u8> {
 pub(super) fn decode_state(mut bytes: &[u8]) -> Result<FileState, EncodingError> {
     let input = &mut bytes;
     let (ident, salt) = (FileIdent(number(input)?), Salt(number(input)?));
-    Ok(FileState {
+    let state = FileState {
         client_file: (ident != FileIdent::SELF).then_some((ident, salt)),
         version: ClientVersion(number(input)?),
         progress: Progress {
@@ -93,7 +95,9 @@ pub(super) fn decode_state(mut bytes: &[u8]) -> Result<FileState, EncodingError>
             uploaded: number(input)?,
             uploadable: number(input)?,
         },
-    })
+    };
+    finish(input)?;
+    Ok(state)
 }
 
 pub(super) fn encode_entry(entry: &HistoryEntry) -> Vec<u8> {
@@ -140,4 +144,9 @@ pub(super) fn text(input: &mut &[u8]) -> Result<String, EncodingError> {
     *input = rest;
     let text = std::str::from_utf8(text);
     Ok(text.map_err(|_| EncodingError::Invalid("a text is not UTF-8"))?.to_owned())
+}
+
+/// Nothing may be left over.
+pub(super) fn finish(input: &[u8]) -> Result<(), EncodingError> {
+    if input.is_empty() { Ok(()) } else { Err(EncodingError::Trailing(input.len())) }
 }

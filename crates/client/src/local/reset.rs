@@ -6,7 +6,7 @@ use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{OriginTimestamp, ServerVersion};
 
-use super::record::{number, put_text, small, text};
+use super::record::{finish, number, put_text, small, text};
 
 /// A client reset that has begun and whose end is not recorded: a second one before that is a loop.
 ///
@@ -103,7 +103,7 @@ impl PendingReset {
         };
         let (code, attempts) = (ErrorCode::from_number(small(input)?), small(input)?);
         let (ident, salt) = (FileIdent(number(input)?), Salt(number(input)?));
-        Ok(Self {
+        let reset = Self {
             time,
             mode,
             stage,
@@ -114,7 +114,9 @@ impl PendingReset {
             action: action(&text(input)?)?,
             library_version: text(input)?,
             message: text(input)?,
-        })
+        };
+        finish(input)?;
+        Ok(reset)
     }
 }
 

@@ -1,6 +1,13 @@
 //! Whole files: what they keep, and how they fail.
 
+mod batches;
+mod choices;
+mod contents;
+mod crash;
+mod damage;
+mod disk;
 mod files;
+mod model;
 
 use super::{EncryptionKey, OpenOptions, Owner};
 
