@@ -120,24 +120,24 @@ mod tests {
         format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims))
     }
 
-    fn check(text: &str, expected: Result<(i64, Value), TokenFault>) {
+    fn check(text: &str, expected: &Result<(i64, Value), TokenFault>) {
         let read = AccessToken::parse(Secret(text.to_owned()));
         let read = read.map(|token| (token.expires_s, Value::Object(token.user_data)));
-        assert_eq!(read, expected, "{text}");
+        assert_eq!(&read, expected, "{text}");
     }
 
     #[test]
     fn expiry_and_custom_data_are_read() {
-        check(&token(r#"{"exp":1700001800,"iat":1700000000}"#), Ok((1_700_001_800, json!({}))));
-        check(&token(r#"{"exp":-1}"#), Ok((-1, json!({}))));
+        check(&token(r#"{"exp":1700001800,"iat":1700000000}"#), &Ok((1_700_001_800, json!({}))));
+        check(&token(r#"{"exp":-1}"#), &Ok((-1, json!({}))));
         let data = r#"{"exp":1,"user_data":{"n":{"$numberInt":"5"}}}"#;
-        check(&token(data), Ok((1, json!({"n": {"$numberInt": "5"}}))));
-        check(&token(r#"{"exp":1,"user_data":null}"#), Ok((1, json!({}))));
+        check(&token(data), &Ok((1, json!({"n": {"$numberInt": "5"}}))));
+        check(&token(r#"{"exp":1,"user_data":null}"#), &Ok((1, json!({}))));
     }
 
     #[test]
     fn without_expiry_a_token_has_expired() {
-        check(&token("{}"), Ok((0, json!({}))));
+        check(&token("{}"), &Ok((0, json!({}))));
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let standard = STANDARD.encode(claims);
         assert!(standard.contains(['+', '/']) && standard.ends_with('='), "{standard}");
         for part in [&*standard, standard.trim_end_matches('='), &URL_SAFE_NO_PAD.encode(claims)] {
-            check(&format!("h.{part}.s"), Ok((7, json!({}))));
+            check(&format!("h.{part}.s"), &Ok((7, json!({}))));
         }
     }
 
@@ -154,19 +154,19 @@ mod tests {
     fn what_is_no_token_is_refused() {
         let good = token(r#"{"exp":1}"#);
         for text in ["", "a", "a.b", "..", "a.b.", &format!("{good}.x")] {
-            check(text, Err(TokenFault::Parts));
+            check(text, &Err(TokenFault::Parts));
         }
         for text in ["h.!.s", "h.e30.s s", "h.e30.s\n", "h.e30.s&x=1", "h.ü.s", "h.a.s"] {
-            check(text, Err(TokenFault::Encoding));
+            check(text, &Err(TokenFault::Encoding));
         }
         for claims in ["", "[]", "null", "{", "{}{}", &"[".repeat(100_000)] {
-            check(&token(claims), Err(TokenFault::Claims));
+            check(&token(claims), &Err(TokenFault::Claims));
         }
         for exp in ["10.5", "1e10", "\"10\"", "null", "18446744073709551615"] {
             let claims = format!(r#"{{"exp":{exp}}}"#);
-            check(&token(&claims), Err(TokenFault::Claim("exp")));
+            check(&token(&claims), &Err(TokenFault::Claim("exp")));
         }
-        check(&token(r#"{"user_data":[]}"#), Err(TokenFault::Claim("user_data")));
+        check(&token(r#"{"user_data":[]}"#), &Err(TokenFault::Claim("user_data")));
     }
 
     #[test]

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 mod realms;
+mod resets;
 mod server;
+mod stock;
 mod users;

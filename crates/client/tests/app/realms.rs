@@ -1,64 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bailiwick_client::app::{App, AppError, Credentials, OpenRealmError, User};
-use bailiwick_client::local::{EncryptionKey, OpenError};
-use bailiwick_client::read::View;
-use bailiwick_client::realm::Realm;
-use bailiwick_client::schema::Schema;
-use bailiwick_client::session::SyncError;
-use bailiwick_client::transport::SyncStatus;
-use bailiwick_client::value::ObjectId;
-use bailiwick_client::write::WriteError;
-use bailiwick_core::partition::PartitionValue;
+use bailiwick_client::local::OpenError;
+use bailiwick_client::{
+    App, AppError, Credentials, EncryptionKey, ObjectId, OpenRealmError, PartitionValue, Realm,
+    SyncError, SyncStatus, User,
+};
 use futures_util::StreamExt as _;
 
-use crate::server::{Device, Whole};
-
-bailiwick_client::object! {
-    /// Something in stock.
-    #[derive(Debug, Clone, PartialEq)]
-    pub struct Item {
-        #[primary_key]
-        id: i64,
-        name: String,
-    }
-}
-
-const PARTITION: &str = "Store 42";
-
-fn schema() -> Schema {
-    Schema::new().with::<Item>()
-}
-
-async fn user(device: &Device) -> User {
-    device.app().log_in(Credentials::anonymous()).await.unwrap()
-}
-
-async fn put(realm: &Realm, id: i64, name: &'static str) {
-    let put = realm.write_async::<_, WriteError>(move |tx| {
-        tx.create_or_update("Item", id)?.set("name", name)?;
-        Ok(())
-    });
-    put.await.unwrap();
-}
-
-#[track_caller]
-fn check(realm: &Realm, expected: &[(i64, &str)]) {
-    let view = View::new(realm.snapshot().unwrap());
-    // In the order of their keys.
-    let items = view.all::<Item>().unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-    let items = items.iter().map(|item| (item.id, &*item.name)).collect::<Vec<_>>();
-    assert_eq!(items, expected);
-}
-
-async fn upload(realm: &Realm) {
-    realm.sync().unwrap().wait_for_upload().await.unwrap();
-}
-
-async fn download(realm: &Realm) {
-    realm.sync().unwrap().wait_for_download().await.unwrap();
-}
+use crate::server::Whole;
+use crate::stock::{PARTITION, check, download, put, schema, upload, user};
 
 #[tokio::test]
 async fn two_devices_see_what_the_other_has_written() {

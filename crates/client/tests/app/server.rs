@@ -16,6 +16,7 @@ use bailiwick_server::http::router::{Api, router};
 use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
 use bailiwick_storage::account::Accounts;
 use bailiwick_storage::memory::MemoryStore;
+use bailiwick_storage::redb::RedbStore;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -29,10 +30,10 @@ pub(crate) struct Tokens {
     serving: JoinHandle<()>,
 }
 
-/// A whole server, on a store that survives it.
+/// A whole server, on a folder that survives it.
 pub(crate) struct Whole {
     port: u16,
-    store: Arc<MemoryStore>,
+    data: TempDir,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), StorageFailed>>,
 }
@@ -40,8 +41,11 @@ pub(crate) struct Whole {
 /// What is left of a [`Whole`] server.
 pub(crate) struct Stopped {
     port: u16,
-    store: Arc<MemoryStore>,
+    data: TempDir,
 }
+
+/// A copy of the folder of a server.
+pub(crate) struct Backup(TempDir);
 
 /// A device: a folder of its own.
 pub(crate) struct Device {
@@ -96,29 +100,29 @@ impl Tokens {
 
 impl Whole {
     pub(crate) async fn start() -> Self {
-        Self::on(Arc::default(), 0).await
+        Self::on(tempfile::tempdir().unwrap(), 0).await
     }
 
     /// Ends; what is stored stays.
     pub(crate) async fn stop(self) -> Stopped {
         self.stop.send(()).unwrap();
         self.serving.await.unwrap().unwrap();
-        Stopped { port: self.port, store: self.store }
+        Stopped { port: self.port, data: self.data }
     }
 
-    async fn on(store: Arc<MemoryStore>, port: u16) -> Self {
+    async fn on(data: TempDir, port: u16) -> Self {
+        let store = Arc::new(RedbStore::in_dir(data.path()).unwrap());
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let config = ServeConfig::default();
-        let server =
-            Server::new(example_app(), Arc::clone(&store), Addressing::FromHost, config).unwrap();
+        let server = Server::new(example_app(), store, Addressing::FromHost, config).unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             // Also if the test ends.
             let _ = stopped.await;
         };
         let serving = tokio::spawn(server.run(listener, stopped));
-        Self { port, store, stop, serving }
+        Self { port, data, stop, serving }
     }
 
     pub(crate) fn device(&self) -> Device {
@@ -129,7 +133,18 @@ impl Whole {
 impl Stopped {
     /// Starts it again, at the same address.
     pub(crate) async fn started_again(self) -> Whole {
-        Whole::on(self.store, self.port).await
+        Whole::on(self.data, self.port).await
+    }
+
+    pub(crate) fn back_up(&self) -> Backup {
+        let backup = tempfile::tempdir().unwrap();
+        copy_files(self.data.path(), backup.path());
+        Backup(backup)
+    }
+
+    /// The server as it was then.
+    pub(crate) fn restored(self, backup: Backup) -> Self {
+        Self { data: backup.0, ..self }
     }
 }
 
@@ -157,4 +172,11 @@ impl Clock for ShiftedClock {
 fn example_app() -> ServerApp {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/inventory");
     ServerApp::read(&folder).unwrap()
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
