@@ -30,6 +30,7 @@ mod field;
 mod link;
 mod serialize;
 mod set;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -112,3 +113,6 @@ pub fn to_fields<T: Object>(object: &T) -> Result<BTreeMap<String, Value>, Objec
 pub fn from_fields<T: DeserializeOwned>(fields: BTreeMap<String, Value>) -> Result<T, ObjectError> {
     T::deserialize(deserialize::FromValue(Value::Object(fields)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ use bailiwick_protocol::version::ClientVersion;
 
 use crate::local::Snapshot;
 use crate::object::Object;
+use crate::realm::Realm;
 use crate::schema::Schema;
 use crate::value::{Link, stored};
 
@@ -172,6 +173,17 @@ impl View {
         if let Some(watch) = &self.watch {
             watch.classes.lock().unwrap_or_else(PoisonError::into_inner).insert(class);
         }
+    }
+}
+
+impl Realm {
+    /// The realm as it is now.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub fn view(&self) -> Result<View, ReadError> {
+        Ok(View::new(self.snapshot()?))
     }
 }
 

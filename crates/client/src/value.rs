@@ -16,6 +16,7 @@ mod timestamp;
 mod uuid;
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 pub use bailiwick_core::state::PrimaryKey;
 
@@ -112,3 +113,25 @@ impl PartialEq for Value {
 }
 
 impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Null => (),
+            Self::Int(value) => value.hash(state),
+            Self::Bool(value) => value.hash(state),
+            Self::String(value) => value.hash(state),
+            Self::Binary(value) => value.hash(state),
+            Self::Timestamp(value) => value.hash(state),
+            Self::Float(value) => value.to_bits().hash(state),
+            Self::Double(value) => value.to_bits().hash(state),
+            Self::Decimal(value) => value.hash(state),
+            Self::ObjectId(value) => value.hash(state),
+            Self::Uuid(value) => value.hash(state),
+            Self::Link(value) => value.hash(state),
+            Self::List(values) | Self::Set(values) => values.hash(state),
+            Self::Dictionary(entries) | Self::Object(entries) => entries.hash(state),
+        }
+    }
+}

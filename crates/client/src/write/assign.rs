@@ -42,17 +42,17 @@ impl WriteTransaction<'_> {
                 // A default must not destroy what another device creates here.
                 match self.read(place, state::Value::is_null)? {
                     true => Ok(()),
-                    false => self.update(place, Payload::Null, true),
+                    false => self.emit_update(place, Payload::Null, true),
                 }
             }
             (value, _) if kind == CollectionKind::Single => {
                 let value = self.payload(place, value)?;
-                self.update(place, value, is_default)
+                self.emit_update(place, value, is_default)
             }
             (value, _) => self.whole(|tx| {
                 let payload = tx.payload(place, Value::empty(&value))?;
                 let is_same_kind = tx.holds(place, kind)?;
-                tx.update(place, payload, is_default)?;
+                tx.emit_update(place, payload, is_default)?;
                 if is_same_kind {
                     tx.clear_collection(place, kind)?;
                 }
@@ -67,13 +67,13 @@ impl WriteTransaction<'_> {
             Value::List(_) | Value::Set(_) | Value::Dictionary(_) | Value::Object(_) => {
                 self.whole(|tx| {
                     let payload = tx.payload(place, Value::empty(&value))?;
-                    tx.insert(place, payload)?;
+                    tx.emit_insert(place, payload)?;
                     tx.fill(place, value)
                 })
             }
             value => {
                 let payload = self.payload(place, value)?;
-                self.insert(place, payload)
+                self.emit_insert(place, payload)
             }
         }
     }
@@ -132,15 +132,15 @@ impl WriteTransaction<'_> {
         match place.steps.last() {
             Some(Step::Index(_)) => {
                 self.erase(place)?;
-                self.insert(place, Payload::ObjectValue)?;
+                self.emit_insert(place, Payload::ObjectValue)?;
             }
             // In a dictionary, a new object makes the old one go.
-            Some(Step::Key(_)) => self.update(place, Payload::ObjectValue, false)?,
+            Some(Step::Key(_)) => self.emit_update(place, Payload::ObjectValue, false)?,
             _ => {
                 if !self.read(place, state::Value::is_null)? {
-                    self.update(place, Payload::Null, false)?;
+                    self.emit_update(place, Payload::Null, false)?;
                 }
-                self.update(place, Payload::ObjectValue, is_default)?;
+                self.emit_update(place, Payload::ObjectValue, is_default)?;
             }
         }
         self.fill(place, value)

@@ -42,7 +42,7 @@ impl<'t, 'a> DictionaryMut<'t, 'a> {
         let place = self.entry(key);
         let is_absent = self.tx.is_absent(&place)?;
         if !is_absent {
-            self.tx.update(&place, Payload::Erased, false)?;
+            self.tx.emit_update(&place, Payload::Erased, false)?;
         }
         Ok(!is_absent)
     }
@@ -94,7 +94,7 @@ impl<'t, 'a> DictionaryMut<'t, 'a> {
     /// The realm's file cannot be read.
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, WriteError> {
         let place = self.entry(key);
-        if self.tx.is_absent(&place)? { Ok(None) } else { self.tx.get(&place).map(Some) }
+        if self.tx.is_absent(&place)? { Ok(None) } else { self.tx.value_at(&place).map(Some) }
     }
 
     /// All keys, in the order of their bytes.

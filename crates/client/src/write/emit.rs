@@ -39,7 +39,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Writes a value that needs no more than one instruction.
-    pub(super) fn update(
+    pub(super) fn emit_update(
         &mut self,
         place: &Place,
         value: Payload,
@@ -60,7 +60,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Inserts an element at the place, which is in a list.
-    pub(super) fn insert(&mut self, place: &Place, value: Payload) -> Result<(), WriteError> {
+    pub(super) fn emit_insert(&mut self, place: &Place, value: Payload) -> Result<(), WriteError> {
         let prior_size = self.len_around(place)?;
         if prior_size >= MAX_LIST_SIZE {
             return Err(self.refuse(place, Problem::TooLarge));
@@ -181,7 +181,7 @@ impl WriteTransaction<'_> {
     }
 
     /// What is at a place now, as an application sees it.
-    pub(super) fn get(&mut self, place: &Place) -> Result<Value, WriteError> {
+    pub(super) fn value_at(&mut self, place: &Place) -> Result<Value, WriteError> {
         let value = self.read(place, state::Value::clone)?;
         let exists = |class, key: &PrimaryKey| self.contains(class, key);
         Reader { schema: self.schema(), exists }.value(place.slot.value_type, &value)

@@ -7,6 +7,7 @@ use bailiwick_core::apply::{ApplyError, Fault};
 use bailiwick_core::state::PrimaryKey;
 
 use crate::local::LocalError;
+use crate::object::ObjectError;
 use crate::schema::SchemaError;
 
 /// Why a transaction or one of its edits failed.
@@ -94,6 +95,9 @@ pub enum Problem {
         /// What there is.
         found: &'static str,
     },
+    /// A struct cannot become an object, or an object a struct.
+    #[error(transparent)]
+    Struct(#[from] ObjectError),
     /// There is nothing to add to.
     #[error("nothing can be added to null")]
     NullSum,

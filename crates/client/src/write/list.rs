@@ -140,7 +140,7 @@ impl<'t, 'a> ListMut<'t, 'a> {
     ///
     /// The realm's file cannot be read.
     pub fn values(&mut self) -> Result<Vec<Value>, WriteError> {
-        match self.tx.get(&self.place)? {
+        match self.tx.value_at(&self.place)? {
             Value::List(elements) => Ok(elements),
             _ => Ok(Vec::new()),
         }
@@ -155,7 +155,7 @@ impl<'t, 'a> ListMut<'t, 'a> {
         match self.raw(index)? {
             Some(raw) => {
                 let place = self.element(raw)?;
-                self.tx.get(&place).map(Some)
+                self.tx.value_at(&place).map(Some)
             }
             None => Ok(None),
         }
@@ -257,7 +257,7 @@ impl WriteTransaction<'_> {
         })?;
         if is_collection {
             // The move of a collection crashes official devices.
-            let value = self.get(from)?;
+            let value = self.value_at(from)?;
             return self.whole(|tx| {
                 tx.erase(from)?;
                 tx.insert_value(to, value)

@@ -147,7 +147,7 @@ impl<'t, 'a> ObjectMut<'t, 'a> {
         let place = Place { class, key, steps, slot };
         match place.steps.last() {
             Some(Step::Index(_)) => tx.erase(&place),
-            _ => tx.update(&place, Payload::Null, false),
+            _ => tx.emit_update(&place, Payload::Null, false),
         }
     }
 
@@ -161,7 +161,7 @@ impl<'t, 'a> ObjectMut<'t, 'a> {
             Some(key) => Ok(key),
             None => {
                 let place = self.field(field)?;
-                self.tx.get(&place)
+                self.tx.value_at(&place)
             }
         }
     }

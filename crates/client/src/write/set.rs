@@ -66,7 +66,7 @@ impl<'t, 'a> SetMut<'t, 'a> {
     ///
     /// The realm's file cannot be read.
     pub fn values(&mut self) -> Result<Vec<Value>, WriteError> {
-        match self.tx.get(&self.place)? {
+        match self.tx.value_at(&self.place)? {
             Value::Set(elements) => Ok(elements),
             _ => Ok(Vec::new()),
         }
