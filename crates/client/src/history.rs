@@ -11,6 +11,8 @@ mod error;
 mod identify;
 mod integrate;
 mod split;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use commit::local_commit;

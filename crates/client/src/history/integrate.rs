@@ -143,6 +143,8 @@ impl Integration<'_> {
                 .objects
                 .apply(changeset.changeset())
                 .map_err(|error| IntegrationError::of_applying(version, error))?;
+            // A failure is the end of the whole integration.
+            self.objects.forget_savepoints();
         }
         Ok(())
     }
@@ -157,6 +159,9 @@ impl Local {
                 continue;
             }
             let form = entry.reciprocal.as_ref().unwrap_or(&entry.changeset);
+            if form.is_empty() {
+                continue;
+            }
             let changeset = Changeset::decode_within(form, &DecodeLimits::NONE)
                 .map_err(|_| EncodingError::Invalid("a changeset in the history"))?;
             local.versions.push(entry.version);
