@@ -1,6 +1,8 @@
 //! DOWNLOADs into a file on the disk, against redb writing the objects that come of them; and what an offline
 //! device has to upload.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be measured is not reported")]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;

@@ -131,16 +131,16 @@ impl Device {
             return self.integrate_and_fail(header, body, until);
         }
         // The second time it is known.
-        let mut states = Vec::new();
+        let mut ends = Vec::new();
         for _ in 0..2 {
             match self.execute(StorageRequest::Integrate(header, body.clone())) {
-                StorageAnswer::Ready(status) => states.push(status.state),
+                StorageAnswer::Ready(status) => ends.push(status.state),
                 answer => {
                     return Err(TestCaseError::fail(format!("it cannot integrate: {answer:?}")));
                 }
             }
         }
-        prop_assert_eq!(&states[0], &states[1], "integrated twice");
+        prop_assert_eq!(&ends[0], &ends[1], "integrated twice");
         self.refresh();
         prop_assert_eq!(self.download, header.download_cursor);
         prop_assert_eq!(self.latest, header.latest_server_version);

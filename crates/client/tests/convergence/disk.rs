@@ -1,7 +1,7 @@
 //! A disk in memory, which outlives the files that are opened on it, and may fail.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -13,9 +13,9 @@ pub(super) struct Disk(Arc<Content>);
 #[derive(Debug, Default)]
 struct Content {
     bytes: Mutex<Vec<u8>>,
-    /// How many changes it takes before it fails for good; 0 if it does not fail.
+    /// With which of the next changes it fails; 0 if it does not.
     until_failure: AtomicUsize,
-    has_failed: std::sync::atomic::AtomicBool,
+    has_failed: AtomicBool,
 }
 
 impl Disk {
