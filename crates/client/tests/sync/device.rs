@@ -68,8 +68,7 @@ impl TestUser {
     }
 
     pub(crate) fn with_access_token(self, token: &str) -> Self {
-        *self.access_token.lock().unwrap() = token.to_owned();
-        self
+        Self { access_token: Mutex::new(token.to_owned()), ..self }
     }
 
     pub(crate) fn with_refresh_token(self, token: &str) -> Self {
@@ -125,8 +124,8 @@ impl Authenticator for TestUser {
             let Some(answer) = answer else {
                 return Err(AuthFailure::LoggedOut("no refresh".to_owned()));
             };
-            *self.access_token.lock().unwrap() =
-                answer["access_token"].as_str().unwrap().to_owned();
+            let token = answer["access_token"].as_str().unwrap();
+            token.clone_into(&mut self.access_token.lock().unwrap());
             Ok(())
         })
     }
@@ -169,24 +168,33 @@ impl Device {
         storage: Arc<dyn RealmStorage>,
     ) -> Self {
         let path = serde_json::to_string(partition).unwrap();
-        Self::open_raw(connection, path, file, storage).await
+        let sync = SyncRealm { path, storage, reset_mode: ResetMode::default() };
+        Self::open_realm(connection, file, sync).await
     }
 
     /// A realm whose partition value is spelled like this.
     pub(crate) async fn open_path(connection: &SyncConnection, path: &str) -> Self {
-        let file = Arc::new(LocalFile::in_memory());
-        let storage = Arc::new(RealmFiles::new(Arc::clone(&file), FreshInMemory::default()));
-        Self::open_raw(connection, path.to_owned(), file, storage).await
+        Self::open_mode(connection, path, ResetMode::default()).await
     }
 
-    async fn open_raw(
+    /// A realm that does this about client resets.
+    pub(crate) async fn open_mode(
         connection: &SyncConnection,
-        path: String,
+        path: &str,
+        reset_mode: ResetMode,
+    ) -> Self {
+        let file = Arc::new(LocalFile::in_memory());
+        let storage = Arc::new(RealmFiles::new(Arc::clone(&file), FreshInMemory::default()));
+        let path = path.to_owned();
+        Self::open_realm(connection, file, SyncRealm { path, storage, reset_mode }).await
+    }
+
+    async fn open_realm(
+        connection: &SyncConnection,
         file: Arc<LocalFile>,
-        storage: Arc<dyn RealmStorage>,
+        sync: SyncRealm,
     ) -> Self {
         let realm = Realm::with_clock(file, schema(), Arc::new(tick)).unwrap();
-        let sync = SyncRealm { path, storage, reset_mode: ResetMode::default() };
         Self { realm, sync: connection.open(sync).await }
     }
 

@@ -1,7 +1,7 @@
 //! A server in this process, whose store outlives it.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,13 @@ use bailiwick_client::transport::{Connector, request};
 use bailiwick_server::app::App;
 use bailiwick_server::http::base_url::Addressing;
 use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
+use bailiwick_storage::account::Accounts;
 use bailiwick_storage::memory::MemoryStore;
+use bailiwick_storage::redb::RedbStore;
+use bailiwick_storage::store::Store;
 use bytes::Bytes;
 use hyper::Request;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,13 +26,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     app: App,
-    store: Arc<MemoryStore>,
+    kept: Kept,
     running: Option<Running>,
 }
 
 struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), StorageFailed>>,
+}
+
+/// Where the server keeps what it has while it does not run.
+enum Kept {
+    Memory(Arc<MemoryStore>),
+    Disk(TempDir),
 }
 
 /// What a login gives.
@@ -39,28 +49,52 @@ pub(crate) struct Login {
 }
 
 impl Service {
-    /// The example app, whose partition values are strings.
+    /// The example app, whose partition values are strings, in memory.
     pub(crate) async fn start() -> Self {
+        Self::on(Kept::Memory(Arc::default())).await
+    }
+
+    /// A server that can be backed up.
+    pub(crate) async fn start_on_disk() -> Self {
+        Self::on(Kept::Disk(tempfile::tempdir().unwrap())).await
+    }
+
+    async fn on(kept: Kept) -> Self {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/inventory");
-        let mut service = Self {
-            address: ([127, 0, 0, 1], 0).into(),
-            app: App::read(&dir).unwrap(),
-            store: Arc::default(),
-            running: None,
-        };
+        let (address, app) = (([127, 0, 0, 1], 0).into(), App::read(&dir).unwrap());
+        let mut service = Self { address, app, kept, running: None };
         service.start_again().await;
         service
     }
 
     /// At the address where it was.
     pub(crate) async fn start_again(&mut self) {
-        let (app, store) = (self.app.clone(), Arc::clone(&self.store));
-        let server = Server::new(app, store, Addressing::FromHost, ServeConfig::default()).unwrap();
+        let server = match &self.kept {
+            Kept::Memory(store) => self.server(Arc::clone(store)),
+            Kept::Disk(dir) => self.server(Arc::new(RedbStore::open(store_in(dir)).unwrap())),
+        };
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(listener, async { drop(stopped.await) }));
         self.running = Some(Running { stop, task });
+    }
+
+    fn server<S: Store + Accounts>(&self, store: Arc<S>) -> Server {
+        let config = ServeConfig::default();
+        Server::new(self.app.clone(), store, Addressing::FromHost, config).unwrap()
+    }
+
+    /// Copies what is on disk. The server does not run.
+    pub(crate) fn back_up(&self) {
+        let Kept::Disk(dir) = &self.kept else { panic!("there is nothing on disk") };
+        std::fs::copy(store_in(dir), dir.path().join("backup")).unwrap();
+    }
+
+    /// Puts the copy back. The server does not run.
+    pub(crate) fn restore(&self) {
+        let Kept::Disk(dir) = &self.kept else { panic!("there is nothing on disk") };
+        std::fs::copy(dir.path().join("backup"), store_in(dir)).unwrap();
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -81,6 +115,10 @@ impl Service {
         let field = |name: &str| answer[name].as_str().unwrap().to_owned();
         Login { access_token: field("access_token"), refresh_token: field("refresh_token") }
     }
+}
+
+fn store_in(dir: &TempDir) -> PathBuf {
+    dir.path().join("store")
 }
 
 /// A request to the server, and its answer unless that is an error.
