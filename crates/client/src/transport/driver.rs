@@ -1,6 +1,6 @@
 //! Between a socket, files, a clock and the state machine of a connection: a loop without opinions.
 
-mod link;
+pub(super) mod link;
 mod listener;
 mod storage;
 mod waits;

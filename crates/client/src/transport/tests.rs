@@ -2,5 +2,6 @@
 
 mod connector;
 mod http;
+mod link;
 mod peer;
 mod websocket;

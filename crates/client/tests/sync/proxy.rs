@@ -99,6 +99,7 @@ async fn serve(
 
 /// Accepts a device, listens to what it says first, and sends it away.
 async fn close(device: TcpStream, code: u16) {
+    #[expect(clippy::result_large_err, reason = "the library asks for this answer")]
     let agree = |request: &Request, mut response: Response| {
         let offers = request.headers()["sec-websocket-protocol"].to_str().unwrap();
         let newest = offers.split(", ").next().unwrap().parse().unwrap();

@@ -12,13 +12,13 @@ use crate::session::{ConnectError, Disconnect};
 use crate::transport::websocket::{Reader, WebSocket, Writer};
 
 /// The socket of a connection, in one of its states.
-pub(super) enum Link {
+pub(in crate::transport) enum Link {
     Down,
     Connecting(BoxFuture<'static, Result<WebSocket, ConnectError>>),
     Up(Up),
 }
 
-pub(super) struct Up {
+pub(in crate::transport) struct Up {
     reader: Reader,
     writer: Writer,
     reads: bool,
@@ -27,7 +27,7 @@ pub(super) struct Up {
 }
 
 #[derive(Debug)]
-pub(super) enum LinkEvent {
+pub(in crate::transport) enum LinkEvent {
     Connected(Result<ProtocolVersion, ConnectError>),
     Received(Bytes),
     /// Nothing waits to be written any more.
@@ -41,7 +41,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Link {
     /// Waits for what happens next. Nothing is lost if the future is dropped.
-    pub(super) async fn next(&mut self) -> LinkEvent {
+    pub(in crate::transport) async fn next(&mut self) -> LinkEvent {
         match self {
             Self::Down => pending().await,
             Self::Connecting(attempt) => match attempt.await {
@@ -65,20 +65,20 @@ impl Link {
     }
 
     /// A message that there is no connection for is dropped: whoever connects begins anew.
-    pub(super) fn send(&mut self, message: Bytes) {
+    pub(in crate::transport) fn send(&mut self, message: Bytes) {
         if let Self::Up(up) = self {
             up.writer.send(message);
         }
     }
 
-    pub(super) fn set_reads(&mut self, reads: bool) {
+    pub(in crate::transport) fn set_reads(&mut self, reads: bool) {
         if let Self::Up(up) = self {
             up.reads = reads;
         }
     }
 
     /// What was sent may still leave; nothing is heard any more.
-    pub(super) fn close(&mut self) {
+    pub(in crate::transport) fn close(&mut self) {
         if let Self::Up(up) = std::mem::replace(self, Self::Down) {
             up.writer.close();
         }

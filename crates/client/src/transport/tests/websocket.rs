@@ -29,7 +29,7 @@ async fn answered(peer: &Peer, answer: &str) -> Result<WebSocket, ConnectError> 
 }
 
 /// A client and a server that have understood each other.
-async fn connected(peer: &Peer, scheme: &str) -> (WebSocket, Box<dyn Socket>) {
+pub(super) async fn connected(peer: &Peer, scheme: &str) -> (WebSocket, Box<dyn Socket>) {
     let serving = async {
         let mut socket = peer.accept().await.unwrap();
         let (head, rest) = read_head(&mut socket).await;
@@ -220,7 +220,7 @@ async fn last_messages_leave_after_closing() {
 }
 
 /// A short frame of a server.
-fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     let len = u16::try_from(payload.len()).unwrap();
     let mut frame = vec![head];
     match u8::try_from(len) {
@@ -235,7 +235,7 @@ fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A frame of a client, without its mask; whether it ends a message.
-async fn read_frame(socket: &mut dyn Socket) -> (bool, Vec<u8>) {
+pub(super) async fn read_frame(socket: &mut dyn Socket) -> (bool, Vec<u8>) {
     let head = socket.read_u8().await.unwrap();
     let len = socket.read_u8().await.unwrap();
     assert_ne!(len & 0x80, 0, "frames of clients are masked");
