@@ -2,14 +2,16 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
-use bailiwick_protocol::version::OriginTimestamp;
+use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
 
 use crate::clock::origin_timestamp;
 use crate::history::local_commit;
-use crate::local::{LocalError, LocalFile, Snapshot};
+use crate::local::{Batch, LocalError, LocalFile, OpenError, OpenOptions, Snapshot};
+use crate::read::View;
 use crate::schema::Schema;
 use crate::transport::SyncHandle;
 use crate::write::{Edits, WriteError, WriteTransaction};
@@ -25,6 +27,7 @@ pub struct Realm {
 
 struct Shared {
     sync: Option<Attachment>,
+    record: Record,
     file: Arc<LocalFile>,
     schema: Schema,
     clock: Clock,
@@ -39,10 +42,61 @@ struct Attachment {
     _owner: Arc<dyn Any + Send + Sync>,
 }
 
+/// What is kept of a transaction besides what it did to the objects.
+#[derive(Clone, Copy)]
+enum Record {
+    /// Its changeset, for a server.
+    Changeset,
+    /// Nothing, since there never will be a server.
+    Nothing,
+}
+
+/// Why a realm without a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenLocalError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] OpenError),
+    /// The realm has other classes than the application, or the file fails.
+    #[error(transparent)]
+    Schema(#[from] WriteError),
+}
+
 /// Tells when a transaction is written, which decides between it and those of other devices.
 pub type Clock = Arc<dyn Fn() -> OriginTimestamp + Send + Sync>;
 
 impl Realm {
+    /// Opens a realm that no server knows of, or makes one, and declares the classes and fields that it does not have
+    /// yet. It cannot become the realm of a server later; whose it would be is not looked at in `options`. Waits for
+    /// the disk.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenLocalError`].
+    pub fn open_local(
+        path: impl AsRef<Path>,
+        options: &OpenOptions,
+        schema: Schema,
+    ) -> Result<Self, OpenLocalError> {
+        let file = LocalFile::open(path.as_ref(), &options.clone().of_nobody())?;
+        Ok(Self::local(file, schema)?)
+    }
+
+    /// Makes a realm that no server knows of and that is gone when it is closed, as tests of applications want it.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::InvalidSchema`] if no device could have such classes.
+    pub fn in_memory(schema: Schema) -> Result<Self, WriteError> {
+        Self::local(LocalFile::in_memory(), schema)
+    }
+
+    fn local(file: LocalFile, schema: Schema) -> Result<Self, WriteError> {
+        let clock: Clock = Arc::new(origin_timestamp);
+        Self::assemble(Arc::new(file), schema, clock, None, Record::Nothing)
+    }
+
     /// Opens a realm on a file, and declares the classes and fields that it does not have yet. Waits for the disk.
     ///
     /// # Errors
@@ -63,7 +117,7 @@ impl Realm {
         schema: Schema,
         clock: Clock,
     ) -> Result<Self, WriteError> {
-        Self::assemble(file, schema, clock, None)
+        Self::assemble(file, schema, clock, None, Record::Changeset)
     }
 
     /// As [`open`](Self::open), for a file that is being synced. `owner` is dropped with the last clone.
@@ -74,7 +128,8 @@ impl Realm {
         owner: Arc<dyn Any + Send + Sync>,
     ) -> Result<Self, WriteError> {
         let sync = Attachment { handle, _owner: owner };
-        Self::assemble(file, schema, Arc::new(origin_timestamp), Some(sync))
+        let clock: Clock = Arc::new(origin_timestamp);
+        Self::assemble(file, schema, clock, Some(sync), Record::Changeset)
     }
 
     fn assemble(
@@ -82,9 +137,11 @@ impl Realm {
         schema: Schema,
         clock: Clock,
         sync: Option<Attachment>,
+        record: Record,
     ) -> Result<Self, WriteError> {
         let writing = Mutex::new(None);
-        let realm = Self { shared: Arc::new(Shared { sync, file, schema, clock, writing }) };
+        let shared = Shared { sync, record, file, schema, clock, writing };
+        let realm = Self { shared: Arc::new(shared) };
         realm.write(|tx| tx.declare(&realm.shared.schema))?;
         Ok(realm)
     }
@@ -111,10 +168,9 @@ impl Realm {
         let snapshot = writer.snapshot().map_err(WriteError::Local)?;
         let mut transaction = WriteTransaction::new(&snapshot);
         let result = edit(&mut transaction)?;
-        let Edits { changeset, changes } = transaction.finish();
-        if !changeset.is_empty() {
-            let batch = local_commit(&snapshot, changes, changeset, (self.shared.clock)());
-            writer.commit(&batch).map_err(WriteError::Local)?;
+        let edits = transaction.finish();
+        if !edits.changeset.is_empty() {
+            writer.commit(&self.batch(&snapshot, edits)).map_err(WriteError::Local)?;
         }
         Ok(result)
     }
@@ -146,7 +202,16 @@ impl Realm {
         }
     }
 
-    /// The realm as it is now.
+    /// The realm as it is now, to be read.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn view(&self) -> Result<View, LocalError> {
+        self.snapshot().map(View::new)
+    }
+
+    /// The realm as it is now, as it is stored.
     ///
     /// # Errors
     ///
@@ -171,6 +236,18 @@ impl Realm {
     /// The file.
     pub fn file(&self) -> &Arc<LocalFile> {
         &self.shared.file
+    }
+
+    fn batch(&self, snapshot: &Snapshot, edits: Edits) -> Batch {
+        let Edits { changeset, changes } = edits;
+        match self.shared.record {
+            Record::Changeset => local_commit(snapshot, changes, changeset, (self.shared.clock)()),
+            Record::Nothing => {
+                let mut state = snapshot.state().clone();
+                state.version = ClientVersion(state.version.0 + 1);
+                Batch { changes, state, ..Batch::default() }
+            }
+        }
     }
 
     fn is_writing(&self) -> bool {
@@ -200,3 +277,6 @@ impl Drop for Turn<'_> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

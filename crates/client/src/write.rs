@@ -51,6 +51,8 @@ pub struct WriteTransaction<'a> {
     links: BTreeMap<ObjectRow, BTreeSet<ObjectRow>>,
     /// An edit of several instructions is going on, which is done as a whole or not at all.
     is_whole: bool,
+    /// What is written was there before, with its links, whose objects may be gone.
+    moves_links: bool,
 }
 
 /// All that a transaction has done.
@@ -71,6 +73,7 @@ impl<'a> WriteTransaction<'a> {
             draft: Draft::default(),
             links: BTreeMap::new(),
             is_whole: false,
+            moves_links: false,
         }
     }
 

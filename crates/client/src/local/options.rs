@@ -40,6 +40,16 @@ impl OpenOptions {
         Self { owner, key: None, cache_len: CACHE_LEN, check_len: CHECK_LEN }
     }
 
+    /// The usual options for the file of a realm that no server knows of.
+    pub fn local() -> Self {
+        Self::new(Owner::default())
+    }
+
+    /// The same for a realm that no server knows of.
+    pub(crate) fn of_nobody(self) -> Self {
+        Self { owner: Owner::default(), ..self }
+    }
+
     /// The file is encrypted, or is to be if it does not exist.
     #[must_use]
     pub fn encryption_key(self, key: EncryptionKey) -> Self {

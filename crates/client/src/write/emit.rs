@@ -16,6 +16,9 @@ use crate::value::{self, Value};
 
 /// What the names and keys of one transaction can hold together, in bytes; a changeset numbers them with 32 bits.
 const MAX_TEXT_LEN: usize = 1 << 30;
+/// What a value, the names of its place and the keys on the way there can hold together, in bytes. They travel in one
+/// message, of which servers take 18 MiB by default; the greatest value alone has 16.
+const MAX_INSTRUCTION_LEN: usize = 17 << 20;
 
 impl WriteTransaction<'_> {
     /// Does several edits as one: if one of them is refused, none is done.
@@ -92,7 +95,17 @@ impl WriteTransaction<'_> {
         done.map_err(|stop| self.refuse(place, stop))
     }
 
-    pub(super) fn extend(&mut self, instruction: Instruction) -> Result<(), Stop> {
+    pub(super) fn extend(&mut self, mut instruction: Instruction) -> Result<(), Stop> {
+        let mut len = match instruction.value() {
+            Some(Payload::String(text)) => text.len(),
+            Some(Payload::Binary(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        let strings = &self.draft.changeset().strings;
+        instruction.for_each_symbol_mut(|symbol| len += strings.get(*symbol).len());
+        if len > MAX_INSTRUCTION_LEN {
+            return Err(Problem::TooLong(len).into());
+        }
         Ok(self.objects.extend(&mut self.draft, instruction)?)
     }
 
@@ -125,7 +138,7 @@ impl WriteTransaction<'_> {
     /// A link to an object that exists.
     fn link(&mut self, place: &Place, link: &value::Link) -> Result<Link, Stop> {
         let class = class_named(self.schema(), &link.class)?.id();
-        if !self.objects.contains(class, &link.key)? {
+        if !self.moves_links && !self.objects.contains(class, &link.key)? {
             let (class, key) = (link.class.clone(), link.key.clone());
             return Err(Problem::NoTarget { class, key }.into());
         }
@@ -184,6 +197,13 @@ impl WriteTransaction<'_> {
     pub(super) fn value_at(&mut self, place: &Place) -> Result<Value, WriteError> {
         let value = self.read(place, state::Value::clone)?;
         let exists = |class, key: &PrimaryKey| self.contains(class, key);
+        Reader { schema: self.schema(), exists }.value(place.slot.value_type, &value)
+    }
+
+    /// What is at a place now, with links whose objects are gone.
+    pub(super) fn get_all(&mut self, place: &Place) -> Result<Value, WriteError> {
+        let value = self.read(place, state::Value::clone)?;
+        let exists = |_, _: &PrimaryKey| Ok(true);
         Reader { schema: self.schema(), exists }.value(place.slot.value_type, &value)
     }
 

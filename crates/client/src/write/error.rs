@@ -112,6 +112,11 @@ pub enum Problem {
         /// Its nanoseconds.
         nanoseconds: i32,
     },
+    /// A value together with the names and keys that lead to it is longer than what a server takes in one message.
+    #[error(
+        "the value and the keys that lead to it have {0} bytes, more than a server takes at once"
+    )]
+    TooLong(usize),
     /// All transactions have an end.
     #[error("the transaction is too large")]
     TooLarge,

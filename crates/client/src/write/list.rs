@@ -257,10 +257,13 @@ impl WriteTransaction<'_> {
         })?;
         if is_collection {
             // The move of a collection crashes official devices.
-            let value = self.value_at(from)?;
             return self.whole(|tx| {
+                let value = tx.get_all(from)?;
                 tx.erase(from)?;
-                tx.insert_value(to, value)
+                tx.moves_links = true;
+                let inserted = tx.insert_value(to, value);
+                tx.moves_links = false;
+                inserted
             });
         }
         let prior_size = self.len_around(from)?;

@@ -125,7 +125,10 @@ pub(super) fn walk<'a>(
         None => Cow::Owned(column.default_value()),
     };
     for step in steps {
-        let Cow::Borrowed(outer) = value else { return Err(Fault::Through.into()) };
+        let outer = match value {
+            Cow::Borrowed(outer) => outer,
+            Cow::Owned(default) => return Err(not_in_default(&default, step).into()),
+        };
         value = match (outer, step) {
             (Value::List(list), Step::Index(index)) => {
                 let element = list.get(*index as usize);
@@ -150,6 +153,16 @@ pub(super) fn walk<'a>(
         };
     }
     Ok(value)
+}
+
+/// Why there is nothing below the default of a field.
+fn not_in_default(default: &Value, step: &Step) -> Fault {
+    match (default, step) {
+        (Value::List(_), Step::Index(index)) => Fault::Index { index: *index, len: 0 },
+        (Value::Dictionary(_), Step::Key(key)) => Fault::NoKey(key.to_string()),
+        (Value::List(_) | Value::Dictionary(_), _) => Fault::PathElement,
+        _ => Fault::Through,
+    }
 }
 
 /// The steps as an application would write them.

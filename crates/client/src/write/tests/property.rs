@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bailiwick_core::schema;
-use bailiwick_core::state::{self, ObjectStore as _};
+use bailiwick_core::state;
 use bailiwick_protocol::changeset::CollectionKind::{Dictionary, List, Set};
 use proptest::prelude::*;
 
@@ -203,17 +203,6 @@ fn dictionary(
     edit: fn(&mut DictionaryMut<'_, '_>, u32) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
     edit(&mut tx.object("Task", key(n))?.dictionary(field)?, n / 3)
-}
-
-/// All that the file holds.
-fn state_of(realm: &Realm) -> State {
-    let snapshot = realm.snapshot().unwrap();
-    let rows = snapshot.rows(&[]).unwrap();
-    let rows = rows.into_iter().map(|row| {
-        let object = snapshot.object(&row).unwrap().unwrap();
-        (row, object)
-    });
-    State::new(snapshot.schema().clone(), rows)
 }
 
 /// What a transaction reads of all its objects.
