@@ -11,7 +11,6 @@ use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
 use crate::clock::origin_timestamp;
 use crate::history::local_commit;
 use crate::local::{Batch, LocalError, LocalFile, OpenError, OpenOptions, Snapshot};
-use crate::read::View;
 use crate::schema::Schema;
 use crate::transport::SyncHandle;
 use crate::write::{Edits, WriteError, WriteTransaction};
@@ -200,15 +199,6 @@ impl Realm {
                 Err(_) => Err(WriteError::ShutDown.into()),
             },
         }
-    }
-
-    /// The realm as it is now, to be read.
-    ///
-    /// # Errors
-    ///
-    /// See [`LocalError`].
-    pub fn view(&self) -> Result<View, LocalError> {
-        self.snapshot().map(View::new)
     }
 
     /// The realm as it is now, as it is stored.

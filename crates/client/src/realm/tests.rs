@@ -1,7 +1,6 @@
 //! Transactions of a realm: as a whole or not at all, one after the other, beside readers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
 use std::thread;
 
 use super::*;
@@ -135,12 +134,10 @@ fn readers_keep_what_they_see_and_never_wait() {
 #[test]
 fn writers_wait_for_each_other() {
     let realm = realm();
-    let (started, starts) = mpsc::channel();
     let writers: Vec<_> = (0..4)
         .map(|writer| {
-            let (realm, started) = (realm.clone(), started.clone());
+            let realm = realm.clone();
             thread::spawn(move || {
-                started.send(()).unwrap();
                 for n in 0..25 {
                     realm
                         .write(|tx| {
@@ -152,8 +149,9 @@ fn writers_wait_for_each_other() {
             })
         })
         .collect();
-    writers.iter().for_each(|_| starts.recv().unwrap());
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    for writer in writers {
+        writer.join().unwrap();
+    }
     assert_eq!(keys(&realm), (0..100).map(PrimaryKey::Int).collect::<Vec<_>>());
 }
 

@@ -40,9 +40,10 @@ impl WriteTransaction<'_> {
             }
             (Value::Null, ValueType::Embedded(_)) if is_default => {
                 // A default must not destroy what another device creates here.
-                match self.read(place, state::Value::is_null)? {
-                    true => Ok(()),
-                    false => self.emit_update(place, Payload::Null, true),
+                if self.read(place, state::Value::is_null)? {
+                    Ok(())
+                } else {
+                    self.emit_update(place, Payload::Null, true)
                 }
             }
             (value, _) if kind == CollectionKind::Single => {

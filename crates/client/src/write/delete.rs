@@ -126,10 +126,8 @@ impl Search<'_> {
                     self.steps.pop();
                 }
             }
-            Value::Set(set) => {
-                if set.iter().any(|element| self.is_it(element)) {
-                    self.found(Holding::Member);
-                }
+            Value::Set(set) if set.iter().any(|element| self.is_it(element)) => {
+                self.found(Holding::Member);
             }
             Value::Dictionary(dictionary) => {
                 for (key, entry) in dictionary.iter() {

@@ -157,13 +157,11 @@ impl<'t, 'a> ObjectMut<'t, 'a> {
     ///
     /// A [`Problem`] if there is no such field.
     pub fn get(&mut self, field: &str) -> Result<Value, WriteError> {
-        match self.own_key(field) {
-            Some(key) => Ok(key),
-            None => {
-                let place = self.field(field)?;
-                self.tx.value_at(&place)
-            }
+        if let Some(key) = self.own_key(field) {
+            return Ok(key);
         }
+        let place = self.field(field)?;
+        self.tx.value_at(&place)
     }
 
     /// The key of the top-level object.

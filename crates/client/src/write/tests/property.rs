@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     |tx, n| tx.create("Part", key(n)).map(drop),
     |tx, n| tx.delete("Task", key(n)),
     |tx, n| tx.delete("Person", name(n)),
-    |tx, n| if n % 10 == 0 { tx.delete_all("Task").map(drop) } else { Ok(()) },
+    |tx, n| if n.is_multiple_of(10) { tx.delete_all("Task").map(drop) } else { Ok(()) },
     |tx, n| tx.object("Task", key(n))?.set("n", scalar(n / 3)).map(drop),
     |tx, n| tx.object("Task", key(n))?.set_default("any", scalar(n / 3)).map(drop),
     |tx, n| tx.object("Task", key(n))?.add("n", i64::from(n)).map(drop),
@@ -172,13 +172,13 @@ fn nested(n: u32, depth: u32) -> Value {
             Value::Dictionary(entries.collect())
         }
         2 => task(n / 5),
-        3 if n % 8 == 0 => Value::Set(vec![]),
+        3 if n.is_multiple_of(8) => Value::Set(vec![]),
         _ => scalar(n / 5),
     }
 }
 
 fn part(n: u32) -> Value {
-    let inner = if n % 4 == 0 { part(n / 4 + 1) } else { Value::Null };
+    let inner = if n.is_multiple_of(4) { part(n / 4 + 1) } else { Value::Null };
     let fields = [("task", task(n)), ("inner", inner), ("tasks", Value::List(vec![task(n / 2)]))];
     match n % 6 {
         0 => Value::Null,
