@@ -20,6 +20,8 @@ mod observer;
 mod recover;
 mod same;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 pub use discard::discard_local;

@@ -1,1 +1,5 @@
+//! Recovery, rule by rule, then against models.
 
+mod property;
+mod rules;
+mod world;
