@@ -81,8 +81,7 @@ struct Inner {
     /// The folder of the app.
     folder: PathBuf,
     file: UsersFile,
-    /// What the file held when it was last read or written.
-    accounts: Mutex<Accounts>,
+    known: Mutex<Known>,
     refreshes: Refreshes,
     realms: Realms,
     /// Two anonymous logins at a time are one.
@@ -91,12 +90,21 @@ struct Inner {
     config: AppConfig,
 }
 
+/// The users, as far as this process knows.
+#[derive(Debug)]
+struct Known {
+    /// What the file held when it was last read or written.
+    accounts: Accounts,
+    /// There is more to it than in the file, which could not be written.
+    is_ahead: bool,
+}
+
 /// What becomes of a change of the users if it can't be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unkept {
     /// It does not happen.
     Undo,
-    /// It happens in this process, since there is no way back.
+    /// It happens in this process, since there is no way back, and is kept together with the next change.
     Apply,
 }
 
@@ -112,14 +120,14 @@ impl App {
         let app_id = AppId::parse(&config.app_id)?;
         let folder = config.folder.join(app_id.as_str());
         let file = UsersFile::in_folder(&folder, config.encryption_key.as_ref());
-        let accounts = Mutex::new(file.read()?);
+        let known = Mutex::new(Known { accounts: file.read()?, is_ahead: false });
         let transport = config.transport.clone();
         let transport = transport.unwrap_or_else(|| Arc::new(Direct(config.connector.clone())));
         let inner = Inner {
             service: Service::new(base, app_id, transport, config.request_timeout),
             folder,
             file,
-            accounts,
+            known,
             refreshes: Refreshes::default(),
             realms: Realms::default(),
             logging_in: tokio::sync::Mutex::default(),
@@ -170,12 +178,12 @@ impl App {
 
     /// The user who has logged in or was switched to last, if still logged in.
     pub fn current_user(&self) -> Option<User> {
-        self.accounts().current().map(|id| User::new(self, id))
+        self.known().accounts.current().map(|id| User::new(self, id))
     }
 
     /// The users of this device, logged in or not; the one who logged in last comes last.
     pub fn users(&self) -> Vec<User> {
-        self.accounts().ids().map(|id| User::new(self, id)).collect()
+        self.known().accounts.ids().map(|id| User::new(self, id)).collect()
     }
 
     /// Makes a user the current one.
@@ -206,7 +214,7 @@ impl App {
     }
 
     fn anonymous_user(&self) -> Option<User> {
-        self.accounts().anonymous().map(|account| User::new(self, &account.id))
+        self.known().accounts.anonymous().map(|account| User::new(self, &account.id))
     }
 
     /// Logs in, or extends the user whom the token belongs to.
@@ -238,9 +246,9 @@ impl App {
         Profile::read(&body).map_err(|fault| call.malformed(fault))
     }
 
-    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         // It is replaced as a whole.
-        self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the users, in the file and here.
@@ -259,9 +267,16 @@ impl App {
         unkept: Unkept,
         change: impl Fn(&mut Accounts),
     ) -> Result<(), AppError> {
-        let kept = self.inner.file.update(&change, |accounts| *self.accounts() = accounts);
+        let base = |stored| {
+            let known = self.known();
+            if known.is_ahead { known.accounts.clone() } else { stored }
+        };
+        let tell = |accounts| *self.known() = Known { accounts, is_ahead: false };
+        let kept = self.inner.file.update(base, &change, tell);
         if kept.is_err() && unkept == Unkept::Apply {
-            change(&mut self.accounts());
+            let mut known = self.known();
+            change(&mut known.accounts);
+            known.is_ahead = true;
         }
         Ok(kept?)
     }

@@ -24,7 +24,8 @@ pub struct AppConfig {
     pub folder: PathBuf,
     /// Encrypts what is kept: the users and the realms.
     pub encryption_key: Option<EncryptionKey>,
-    /// How long an HTTP request may take; 60 s, as with the other clients.
+    /// How long an HTTP request may take. 60 s, as with the other clients, which is also the most unless there is a
+    /// `transport`.
     pub request_timeout: Duration,
     /// How connections are made, and whose certificates are believed.
     pub connector: Connector,

@@ -43,7 +43,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`AppError::Users`] if that can't be kept; then the user is logged out in this process alone.
+    /// [`AppError::Users`] if that can't be kept for the moment; then only this process knows that the user is logged
+    /// out.
     pub async fn log_out(&self) -> Result<(), AppError> {
         let Ok(token) = self.refresh_token() else { return Ok(()) };
         let id = Arc::clone(&self.id);
@@ -133,7 +134,7 @@ impl User {
 
     /// Whether the user can do anything.
     pub fn state(&self) -> UserState {
-        match self.app.accounts().get(&self.id) {
+        match self.app.known().accounts.get(&self.id) {
             None => UserState::Removed,
             Some(Account { tokens: None, .. }) => UserState::LoggedOut,
             Some(_) => UserState::LoggedIn,
@@ -198,7 +199,7 @@ impl User {
     }
 
     fn account<T>(&self, read: impl FnOnce(&Account) -> T) -> Option<T> {
-        self.app.accounts().get(&self.id).map(read)
+        self.app.known().accounts.get(&self.id).map(read)
     }
 }
 

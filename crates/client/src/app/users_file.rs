@@ -92,9 +92,10 @@ impl UsersFile {
     }
 
     /// Changes the users, and tells what they are then before anybody else changes them. They stay as they are if
-    /// that fails.
+    /// that fails. `base` may know better than the file what they were.
     pub(super) fn update(
         &self,
+        base: impl FnOnce(Accounts) -> Accounts,
         change: impl FnOnce(&mut Accounts),
         tell: impl FnOnce(Accounts),
     ) -> Result<(), UsersFileError> {
@@ -103,11 +104,15 @@ impl UsersFile {
         // Released when it is dropped.
         let lock =
             open_private(&self.path.with_extension("lock")).map_err(|error| self.io(error))?;
-        lock.lock().map_err(|error| self.io(error))?;
-        let mut accounts = self.read()?;
-        let before = accounts.clone();
+        match lock.lock() {
+            // Some file systems have no locks; processes that share a folder there are on their own.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => (),
+            locked => locked.map_err(|error| self.io(error))?,
+        }
+        let stored = self.read()?;
+        let mut accounts = base(stored.clone());
         change(&mut accounts);
-        if accounts != before {
+        if accounts != stored {
             self.write(folder, &self.encode(&accounts)?).map_err(|error| self.io(error))?;
         }
         tell(accounts);

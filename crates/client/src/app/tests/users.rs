@@ -173,6 +173,7 @@ async fn a_change_of_any_byte_is_found() {
 #[tokio::test]
 async fn a_login_that_cannot_be_kept_is_none() {
     let (fixture, user) = Fixture::with_named_user().await;
+    let good = fs::read(file(&fixture)).unwrap();
     fs::write(file(&fixture), "damaged").unwrap();
     let path = LOGIN.replace("anon-user", "api-key");
     fixture.server.expect([
@@ -190,6 +191,13 @@ async fn a_login_that_cannot_be_kept_is_none() {
     assert!(matches!(error, AppError::Users(UsersFileError::Damaged(_))), "{error:?}");
     assert_eq!(user.state(), UserState::LoggedOut);
     fixture.server.done();
+    // It is kept as soon as anything can be.
+    fs::write(file(&fixture), good).unwrap();
+    assert_eq!(fixture.started_again().users()[0].state(), UserState::LoggedIn);
+    log_in(&fixture, &fixture.app, "c").await;
+    assert_eq!(user.state(), UserState::LoggedOut);
+    assert_eq!(ids(&fixture.started_again()), [user.id(), "c"]);
+    assert_eq!(fixture.started_again().users()[0].state(), UserState::LoggedOut);
 }
 
 #[cfg(unix)]
