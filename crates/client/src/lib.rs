@@ -6,6 +6,7 @@ pub mod files;
 pub mod history;
 pub mod local;
 pub mod object;
+pub mod observe;
 pub mod read;
 pub mod realm;
 pub mod reset;

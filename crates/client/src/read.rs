@@ -25,7 +25,8 @@ use crate::value::{Link, stored};
 
 pub use error::ReadError;
 pub use found::Found;
-pub(crate) use matching::Matching;
+pub(crate) use found::sort;
+pub(crate) use matching::{Matching, Place};
 pub use object_view::ObjectView;
 pub use query::{Query, Record};
 
@@ -93,7 +94,8 @@ impl View {
         let key = key.into();
         stored::check_key(class, &key)
             .map_err(|error| ReadError::Value { class: class.name().to_owned(), error })?;
-        self.object_by_id(class.id(), key)
+        self.note(class.id());
+        self.read(class.id(), &key)
     }
 
     /// The object that a link leads to.
@@ -158,14 +160,26 @@ impl View {
         class.ok_or_else(|| ReadError::NoClass(name.to_owned()))
     }
 
-    pub(crate) fn object_by_id(
+    /// The object with this key, without a note of it.
+    pub(crate) fn read(
         &self,
         class: ClassId,
-        key: PrimaryKey,
+        key: &PrimaryKey,
     ) -> Result<Option<ObjectView>, ReadError> {
-        self.note(class);
-        let object = self.snapshot.get(class, &key)?;
-        Ok(object.map(|object| ObjectView::new(self.clone(), class, key, object)))
+        let object = self.snapshot.get(class, key)?;
+        Ok(object.map(|object| ObjectView::new(self.clone(), class, key.clone(), object)))
+    }
+
+    /// All objects of a class in the order of their keys, without a note of them; none if there is no such class.
+    pub(crate) fn read_all(
+        &self,
+        class: ClassId,
+    ) -> Result<impl Iterator<Item = Result<ObjectView, ReadError>> + Send + use<>, ReadError> {
+        let view = self.clone();
+        Ok(self.snapshot.objects(class)?.map(move |entry| {
+            let (key, object) = entry?;
+            Ok(ObjectView::new(view.clone(), class, key, object))
+        }))
     }
 
     /// Notes that objects of the class are read.
@@ -195,4 +209,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use bailiwick_core::state::{self, PrimaryKey};
+use bailiwick_core::state::PrimaryKey;
 
 use super::matching::{Matching, Place};
 use super::{ObjectView, Query, ReadError, Record, View};
-use crate::local::LocalError;
 
 /// The objects of a query, read one by one. After an error there may be more.
 pub struct Found<T> {
@@ -16,7 +15,7 @@ pub struct Found<T> {
     left: usize,
 }
 
-type Objects = Box<dyn Iterator<Item = Result<(PrimaryKey, state::Object), LocalError>> + Send>;
+type Objects = Box<dyn Iterator<Item = Result<ObjectView, ReadError>> + Send>;
 
 /// Where the next object comes from.
 enum Source {
@@ -52,18 +51,16 @@ impl<T: Record> Found<T> {
         loop {
             let found = match source {
                 Source::All(objects) => match objects.next().transpose()? {
-                    Some((key, object)) => {
-                        Some(ObjectView::new(matching.view.clone(), matching.class, key, object))
-                    }
+                    Some(object) => Some(object),
                     None => return Ok(None),
                 },
                 Source::One(key) => match key.take() {
-                    Some(key) => matching.view.object_by_id(matching.class, key)?,
+                    Some(key) => matching.view.read(matching.class, &key)?,
                     None => return Ok(None),
                 },
                 Source::Sorted(keys) => match keys.next() {
                     Some(key) => {
-                        let object = matching.view.object_by_id(matching.class, key)?;
+                        let object = matching.view.read(matching.class, &key)?;
                         // It has matched.
                         return object.map(|object| T::read(&object)).transpose();
                     }
@@ -109,8 +106,7 @@ pub(super) fn count<T: Record>(view: &View, query: &Query<T>) -> Result<usize, R
 pub(crate) fn sort<T: Record>(matching: &Matching<T>) -> Result<Vec<Place>, ReadError> {
     let mut places = Vec::new();
     for entry in objects(matching)? {
-        let (key, object) = entry?;
-        let object = ObjectView::new(matching.view.clone(), matching.class, key, object);
+        let object = entry?;
         if matching.take(&object)?.is_some() {
             places.push(matching.place(&object));
             // What is beyond the limit goes now and then, so that no more than twice as many are kept.
@@ -132,5 +128,5 @@ fn keep_first<T: Record>(matching: &Matching<T>, places: &mut Vec<Place>) {
 }
 
 fn objects<T: Record>(matching: &Matching<T>) -> Result<Objects, ReadError> {
-    Ok(Box::new(matching.view.snapshot.objects(matching.class)?))
+    Ok(Box::new(matching.view.read_all(matching.class)?))
 }

@@ -22,7 +22,7 @@ pub(crate) struct Matching<T> {
     equals: Vec<(Column, Value)>,
     filters: Vec<Filter<T>>,
     order: Vec<(Field, Direction)>,
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
 }
 
 /// Where an object stands among others.
@@ -89,8 +89,18 @@ impl<T: Record> Matching<T> {
     }
 
     /// Whether the objects are in another order than that of their keys.
-    pub(crate) fn is_sorted(&self) -> bool {
+    pub(super) fn is_sorted(&self) -> bool {
         !self.order.is_empty()
+    }
+
+    /// Whether it matters where an object stands among the others.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.is_sorted() || self.limit != usize::MAX
+    }
+
+    /// Whether functions of the application are asked.
+    pub(crate) fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
     }
 
     /// Whether no object needs to be read to know that it matches.
