@@ -1,15 +1,14 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use bailiwick_client::local::OpenError;
 use bailiwick_client::{
-    App, AppError, Credentials, EncryptionKey, ObjectId, OpenRealmError, PartitionValue, Realm,
-    SyncError, SyncStatus, User,
+    App, AppError, Credentials, EncryptionKey, ObjectId, OpenRealmError, PartitionValue, SyncError,
+    SyncStatus,
 };
 use futures_util::StreamExt as _;
 
 use crate::server::Whole;
-use crate::stock::{PARTITION, check, download, put, schema, upload, user};
+use crate::stock::{PARTITION, check, close, download, put, schema, upload, user};
 
 #[tokio::test]
 async fn two_devices_see_what_the_other_has_written() {
@@ -35,7 +34,7 @@ async fn without_a_server_a_realm_shows_what_is_stored_and_takes_more() {
     let realm = user(&device).await.open(PARTITION, schema()).await.unwrap();
     put(&realm, 1, "nut").await;
     upload(&realm).await;
-    drop(realm);
+    close(realm).await;
     let server = server.stop().await;
 
     let app = device.app();
@@ -177,23 +176,10 @@ async fn realms_are_encrypted_with_the_key_of_the_app() {
     let bytes = std::fs::read(&path).unwrap();
     let text = b"a text that is easily found";
     assert!(bytes.len() > 1000 && !bytes.windows(text.len()).any(|window| window == text));
-    drop(realm);
-    drop((first, user));
+    close(realm).await;
     let user = app().current_user().unwrap();
-    let realm = reopened(&user).await;
+    let realm = user.open(PARTITION, schema()).await.unwrap();
     check(&realm, &[(1, "a text that is easily found")]);
     drop(realm);
     server.stop().await;
-}
-
-/// Another app has just had the realm, and lets go of it without being waited for.
-async fn reopened(user: &User) -> Realm {
-    loop {
-        match user.open(PARTITION, schema()).await {
-            Err(OpenRealmError::File(OpenError::Locked { .. })) => {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            realm => return realm.unwrap(),
-        }
-    }
 }

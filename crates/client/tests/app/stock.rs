@@ -32,6 +32,11 @@ pub(crate) async fn put(realm: &Realm, id: i64, name: &'static str) {
     put.await.unwrap();
 }
 
+/// Lets go of the file, so that another app can have it.
+pub(crate) async fn close(realm: Realm) {
+    realm.sync().unwrap().close().await;
+}
+
 #[track_caller]
 pub(crate) fn check(realm: &Realm, expected: &[(i64, &str)]) {
     check_view(&View::new(realm.snapshot().unwrap()), expected);
