@@ -1,4 +1,4 @@
-//! What maintainers run: tests, the gate, vectors, benches. `cargo xtask --help` lists the commands.
+//! What maintainers run: the demo, tests, the gate, vectors, benches. `cargo xtask --help` lists the commands.
 //!
 //! A command is a module with a clap `Args` struct and its `run`. The exit code is 0 for success and 1 when something is
 //! wrong; 2 is for arguments that can't be used.
@@ -11,6 +11,7 @@ pub mod vectors;
 
 mod bench;
 mod check;
+mod demo;
 mod step;
 mod test;
 mod tidy;
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 /// What maintainers of Bailiwick run.
 ///
-/// `cargo xtask test` is the one to start with; `cargo xtask check` is what has to pass before a change lands.
+/// `cargo xtask demo` shows what this is; `cargo xtask test` runs every test; `cargo xtask check` is what has to pass before a change lands.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 pub struct Cli {
@@ -32,6 +33,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Test(test::Args),
     Check(check::Args),
     Tidy(tidy::Args),
@@ -43,6 +45,7 @@ impl Cli {
     /// Runs the command that the arguments name.
     pub fn run(self) -> ExitCode {
         match self.command {
+            Command::Demo(args) => exit_code(args.run()),
             Command::Test(args) => exit_code(args.run()),
             Command::Check(args) => exit_code(args.run()),
             Command::Tidy(args) => exit_code(args.run()),

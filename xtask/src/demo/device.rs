@@ -1,0 +1,105 @@
+//! A device of the demo: an app with a folder of its own.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use bailiwick_client::{
+    App, AppConfig, Credentials, Query, Realm, Schema, SyncHandle, WriteError, WriteTransaction,
+};
+
+use super::Service;
+use super::screen::{Column, Screen};
+use super::story::{InventoryItem, STORE};
+
+/// A device: knows one partition, and works offline as well.
+pub(super) struct Device {
+    pub(super) name: &'static str,
+    realm: Realm,
+    sync: SyncHandle,
+}
+
+impl Device {
+    /// A device that was just unpacked: logs in and downloads the partition.
+    pub(super) async fn unpack(
+        name: &'static str,
+        screen: &Screen,
+        service: &Service,
+        folder: &Path,
+    ) -> Result<Self> {
+        let bar = screen.bar(name, "logs in and opens the partition")?;
+        let config = AppConfig::new(&service.base_url, &service.app_id, folder.join(name));
+        let user = App::new(config)?.log_in(Credentials::anonymous()).await?;
+        let schema = Schema::new().with::<InventoryItem>();
+        let realm = user.open_and_download(STORE, schema).await?;
+        let sync = realm.sync().context("a realm of a user syncs")?.clone();
+        let device = Self { name, realm, sync };
+        device.sync.wait_for_upload().await?;
+        bar.finish(*device.sync.progress().borrow());
+        Ok(device)
+    }
+
+    /// One transaction.
+    pub(super) fn write(
+        &self,
+        edit: impl FnOnce(&mut WriteTransaction<'_>) -> Result<(), WriteError>,
+    ) -> Result<()> {
+        tokio::task::block_in_place(|| self.realm.write(edit))
+            .with_context(|| format!("{} cannot write", self.name))
+    }
+
+    pub(super) async fn go_offline(&self) {
+        self.sync.pause().await;
+    }
+
+    /// Goes online and waits until nothing is left to send or to receive.
+    pub(super) async fn come_back(&self, screen: &Screen) -> Result<()> {
+        self.sync.resume().await;
+        self.catch_up(screen).await
+    }
+
+    /// Waits until nothing is left to send or to receive.
+    pub(super) async fn catch_up(&self, screen: &Screen) -> Result<()> {
+        let bar = screen.bar(self.name, "")?;
+        let mut progress = self.sync.progress();
+        let done = async {
+            self.sync.wait_for_upload().await?;
+            self.sync.wait_for_download().await
+        };
+        tokio::pin!(done);
+        loop {
+            tokio::select! {
+                done = &mut done => break done?,
+                changed = progress.changed() => {
+                    changed.context("sync has ended")?;
+                    if let Some(progress) = &*progress.borrow() {
+                        bar.show(progress);
+                    }
+                }
+            }
+        }
+        bar.finish(*progress.borrow());
+        Ok(())
+    }
+
+    /// What is in stock, by name.
+    pub(super) fn items(&self) -> Result<Vec<InventoryItem>> {
+        let by_name = Query::new().sort_by("name");
+        Ok(self.realm.view()?.find(&by_name)?.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn column(&self) -> Result<Column<'_>> {
+        let lines = self.items()?;
+        let lines = lines.iter().map(|item| format!("{:<14}{:>6}", item.name, item.quantity));
+        Ok(Column { title: self.name, lines: lines.collect() })
+    }
+
+    /// Shows each change until the realm is closed.
+    pub(super) async fn follow(&self, screen: &Screen) -> Result<()> {
+        let _ = screen;
+        std::future::pending().await
+    }
+
+    pub(super) async fn close(self) {
+        self.sync.close().await;
+    }
+}
