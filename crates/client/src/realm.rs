@@ -1,4 +1,22 @@
 //! The realm, as the application holds it.
+//!
+//! ```
+//! use bailiwick_client::realm::Realm;
+//! use bailiwick_client::schema::{Class, PropertyType, Schema};
+//! use bailiwick_client::write::WriteError;
+//!
+//! let dog = Class::new("Dog").primary_key("_id", PropertyType::Int);
+//! let dog = dog.property("name", PropertyType::String).list("tags", PropertyType::String);
+//! let realm = Realm::in_memory(Schema::new().class(dog))?;
+//! realm.write(|tx| {
+//!     tx.create("Dog", 1)?.set("name", "Rex")?.list("tags")?.push("good")?;
+//!     // Nothing is done of an edit that cannot be; what follows from that is up to the application.
+//!     let error = tx.object("Dog", 1)?.list("tags")?.push(2).unwrap_err();
+//!     assert_eq!(error.to_string(), "Dog[1].tags[1]: the value should be of type string, not int");
+//!     Ok::<_, WriteError>(())
+//! })?;
+//! # Ok::<(), WriteError>(())
+//! ```
 
 use std::any::Any;
 use std::fmt;

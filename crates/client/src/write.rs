@@ -4,6 +4,9 @@
 //! objects that it has read from a [`Snapshot`], and keeps them in one changeset. So what is uploaded is what was done
 //! here, and an edit that no device could follow is refused where it is made. Spec: applying, sections 5.4, 6 and 7.
 //!
+//! Objects are edited by handles that borrow the transaction: [`ObjectMut`], and [`ListMut`], [`SetMut`] and
+//! [`DictionaryMut`] for what is in them. An error names the place and the [`Problem`].
+//!
 //! Nothing is written to the file here: [`WriteTransaction::finish`] gives what [`Realm::write`](crate::realm::Realm)
 //! commits. No clock, no randomness, no I/O but reading.
 
@@ -14,6 +17,7 @@ mod dictionary;
 mod emit;
 mod error;
 mod list;
+mod names;
 mod object;
 mod place;
 mod set;

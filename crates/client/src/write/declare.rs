@@ -6,7 +6,6 @@ use bailiwick_protocol::changeset::{
 };
 
 use super::WriteTransaction;
-use super::emit::intern;
 use super::error::{RefusedEdit, SchemaConflict, Stop, WriteError};
 use crate::schema::{Class, ClassKind, Property, PropertyType, Schema};
 
@@ -49,26 +48,27 @@ impl WriteTransaction<'_> {
     }
 
     fn add_table(&mut self, class: &Class) -> Result<(), Stop> {
-        let table = intern(&mut self.draft, &class.name)?;
-        let mut key = || -> Result<KeySpec, Stop> {
-            let key = class.key_name().and_then(|name| class.find(name));
-            let field = intern(&mut self.draft, key.map_or("", |key| &key.name))?;
-            let key_type = match key.map(|key| &key.value_type) {
-                Some(PropertyType::Int) => KeyType::Int,
-                Some(PropertyType::String) => KeyType::String,
-                Some(PropertyType::ObjectId) => KeyType::ObjectId,
-                Some(PropertyType::Uuid) => KeyType::Uuid,
-                // Such a class is not valid.
-                _ => KeyType::GlobalKey,
-            };
-            Ok(KeySpec { field, key_type, nullable: key.is_some_and(Property::is_nullable) })
-        };
+        let table = self.draft.intern(&class.name);
         let kind = match class.kind {
-            ClassKind::TopLevel { .. } => TableKind::TopLevel(key()?),
-            ClassKind::Asymmetric { .. } => TableKind::Asymmetric(key()?),
+            ClassKind::TopLevel { .. } => TableKind::TopLevel(self.key_spec(class)),
+            ClassKind::Asymmetric { .. } => TableKind::Asymmetric(self.key_spec(class)),
             ClassKind::Embedded => TableKind::Embedded,
         };
         self.extend(Instruction::AddTable { table, kind })
+    }
+
+    fn key_spec(&mut self, class: &Class) -> KeySpec {
+        let key = class.key_name().and_then(|name| class.find(name));
+        let field = self.draft.intern(key.map_or("", |key| &key.name));
+        let key_type = match key.map(|key| &key.value_type) {
+            Some(PropertyType::Int) => KeyType::Int,
+            Some(PropertyType::String) => KeyType::String,
+            Some(PropertyType::ObjectId) => KeyType::ObjectId,
+            Some(PropertyType::Uuid) => KeyType::Uuid,
+            // Such a class is not valid.
+            _ => KeyType::GlobalKey,
+        };
+        KeySpec { field, key_type, nullable: key.is_some_and(Property::is_nullable) }
     }
 
     fn declare_field(&mut self, class: &Class, field: &Property) -> Result<(), WriteError> {
@@ -87,16 +87,14 @@ impl WriteTransaction<'_> {
     }
 
     fn add_column(&mut self, class: &Class, field: &Property) -> Result<(), Stop> {
+        let target = field.value_type.target();
         let column = AddColumn {
-            table: intern(&mut self.draft, &class.name)?,
-            field: intern(&mut self.draft, &field.name)?,
+            table: self.draft.intern(&class.name),
+            field: self.draft.intern(&field.name),
             column_type: type_code(&field.value_type),
             nullable: field.is_nullable(),
             collection: field.collection,
-            link_target: match field.value_type.target() {
-                Some(target) => Some(intern(&mut self.draft, target)?),
-                None => None,
-            },
+            link_target: target.map(|target| self.draft.intern(target)),
             key_type: (field.collection == CollectionKind::Dictionary).then_some(TypeCode::String),
         };
         self.extend(Instruction::AddColumn(Box::new(column)))

@@ -7,12 +7,11 @@ use bailiwick_core::schema::{Class, ClassId, ClassKind, Schema, ValueType};
 use bailiwick_core::state::{
     Link, Object, ObjectRow, ObjectStore, PrimaryKey, Value, decode_row, encode_row,
 };
-use bailiwick_protocol::changeset::{
-    self, Instruction, ObjectKey, PathElement, Payload, Target, UpdateKind,
-};
+use bailiwick_protocol::changeset::{self, Instruction, Payload, UpdateKind};
 
 use super::WriteTransaction;
 use super::error::{Problem, Stop, WriteError};
+use super::names;
 use super::place::Step;
 
 /// Erases an object after all links to it, in `transaction` and at the end of `draft`.
@@ -37,7 +36,7 @@ pub(crate) fn erase_object<S: ObjectStore>(
             clear_links(transaction, draft, (holder, &holder_key), &link)?;
         }
     }
-    let Some((table, object)) = name(transaction.schema(), draft, class, key) else {
+    let Some((table, object)) = names::object(transaction.schema(), draft, class, key) else {
         return Ok(());
     };
     transaction.extend(draft, Instruction::EraseObject { table, object })
@@ -67,7 +66,7 @@ fn clear_links<S: ObjectStore>(
         search.object(schema, class, object);
     }
     for (steps, holding) in search.found {
-        let Some(target) = target(transaction.schema(), draft, (class, key), &steps) else {
+        let Some(target) = names::target(transaction.schema(), draft, (class, key), &steps) else {
             continue;
         };
         let instruction = match holding {
@@ -78,7 +77,7 @@ fn clear_links<S: ObjectStore>(
             },
             Holding::Element { prior_size } => Instruction::ArrayErase { target, prior_size },
             Holding::Member => {
-                let named = name(transaction.schema(), draft, link.class, &link.key);
+                let named = names::object(transaction.schema(), draft, link.class, &link.key);
                 let Some((table, object)) = named else { continue };
                 let value = Payload::Link(changeset::Link { table, object });
                 Instruction::SetErase { target, value }
@@ -153,41 +152,6 @@ impl Search<'_> {
     fn found(&mut self, holding: Holding) {
         self.found.push((self.steps.clone(), holding));
     }
-}
-
-fn target(
-    schema: &Schema,
-    draft: &mut Draft,
-    (class, key): (ClassId, &PrimaryKey),
-    steps: &[Step],
-) -> Option<Target> {
-    let (table, object) = name(schema, draft, class, key)?;
-    let (Step::Field(field), path) = steps.split_first()? else { return None };
-    let field = draft.intern(field);
-    let path = path.iter().map(|step| match step {
-        Step::Index(index) => PathElement::Index(*index),
-        Step::Field(name) | Step::Key(name) => PathElement::Key(draft.intern(name)),
-    });
-    let path = path.collect();
-    Some(Target { table, object, field, path })
-}
-
-fn name(
-    schema: &Schema,
-    draft: &mut Draft,
-    class: ClassId,
-    key: &PrimaryKey,
-) -> Option<(changeset::Symbol, ObjectKey)> {
-    let table = draft.intern(schema.class_by_id(class)?.name());
-    let object = match key {
-        PrimaryKey::Null => ObjectKey::Null,
-        PrimaryKey::Int(value) => ObjectKey::Int(*value),
-        PrimaryKey::String(text) => ObjectKey::String(draft.intern(text)),
-        PrimaryKey::ObjectId(id) => ObjectKey::ObjectId(*id),
-        PrimaryKey::Uuid(id) => ObjectKey::Uuid(*id),
-        PrimaryKey::GlobalKey { hi, lo } => ObjectKey::GlobalKey { hi: *hi, lo: *lo },
-    };
-    Some((table, object))
 }
 
 impl WriteTransaction<'_> {

@@ -1,21 +1,20 @@
 //! From an edit to instructions that are carried out.
 
-use bailiwick_core::apply::{Draft, Fault};
+use bailiwick_core::apply::Fault;
 use bailiwick_core::schema::ClassId;
 use bailiwick_core::state::{self, PrimaryKey, encode_row};
 use bailiwick_protocol::changeset::{
-    CollectionKind, Instruction, Link, MAX_LIST_SIZE, MAX_STRING_LEN, ObjectKey, PathElement,
-    Payload, Symbol, Target, Timestamp, UpdateKind,
+    CollectionKind, Instruction, Link, MAX_LIST_SIZE, ObjectKey, Payload, Symbol, Target,
+    Timestamp, UpdateKind,
 };
 
 use super::WriteTransaction;
 use super::error::{Problem, RefusedEdit, Stop, WriteError};
-use super::place::{ObjectPlace, Place, Step, class_named, class_of, describe, walk};
+use super::names;
+use super::place::{ObjectPlace, Place, Step, class_named, describe, walk};
 use crate::value::stored::Reader;
 use crate::value::{self, Value};
 
-/// What the names and keys of one transaction can hold together, in bytes; a changeset numbers them with 32 bits.
-const MAX_TEXT_LEN: usize = 1 << 30;
 /// What a value, the names of its place and the keys on the way there can hold together, in bytes. They travel in one
 /// message, of which servers take 18 MiB by default; the greatest value alone has 16.
 const MAX_INSTRUCTION_LEN: usize = 17 << 20;
@@ -154,34 +153,16 @@ impl WriteTransaction<'_> {
         class: ClassId,
         key: &PrimaryKey,
     ) -> Result<(Symbol, ObjectKey), Stop> {
-        let name = class_of(self.objects.schema(), class)?.name();
-        let table = intern(&mut self.draft, name)?;
-        let object = match key {
-            PrimaryKey::Null => ObjectKey::Null,
-            PrimaryKey::Int(value) => ObjectKey::Int(*value),
-            PrimaryKey::String(text) => ObjectKey::String(intern(&mut self.draft, text)?),
-            PrimaryKey::ObjectId(id) => ObjectKey::ObjectId(*id),
-            PrimaryKey::Uuid(id) => ObjectKey::Uuid(*id),
-            PrimaryKey::GlobalKey { hi, lo } => ObjectKey::GlobalKey { hi: *hi, lo: *lo },
-        };
-        Ok((table, object))
+        names::check(&self.draft, key, &[])?;
+        let named = names::object(self.objects.schema(), &mut self.draft, class, key);
+        named.ok_or_else(|| Fault::NoObject.into())
     }
 
     fn target(&mut self, place: &Place) -> Result<Target, Stop> {
-        let (table, object) = self.name(place.class, &place.key)?;
-        let (Some(Step::Field(field)), path) =
-            place.steps.split_first().map_or((None, &[][..]), |(first, path)| (Some(first), path))
-        else {
-            return Err(Fault::PathElement.into());
-        };
-        let field = intern(&mut self.draft, field)?;
-        let path = path.iter().map(|step| match step {
-            Step::Index(index) => Ok(PathElement::Index(*index)),
-            Step::Field(name) | Step::Key(name) => {
-                intern(&mut self.draft, name).map(PathElement::Key)
-            }
-        });
-        Ok(Target { table, object, field, path: path.collect::<Result<_, _>>()? })
+        names::check(&self.draft, &place.key, &place.steps)?;
+        let object = (place.class, &place.key);
+        let target = names::target(self.objects.schema(), &mut self.draft, object, &place.steps);
+        target.ok_or_else(|| Fault::NoObject.into())
     }
 
     /// Looks at what is at a place now.
@@ -258,17 +239,6 @@ impl WriteTransaction<'_> {
         let (key, path) = (Some(key.clone()), describe(steps));
         WriteError::Refused(Box::new(RefusedEdit { class, key, path, problem }))
     }
-}
-
-/// The symbol of a name or key, which must be one that devices can read.
-pub(super) fn intern(draft: &mut Draft, text: &str) -> Result<Symbol, Problem> {
-    if text.len() as u64 > MAX_STRING_LEN {
-        return Err(Problem::KeyLength(text.len()));
-    }
-    if draft.changeset().strings.text_len() + text.len() > MAX_TEXT_LEN {
-        return Err(Problem::TooLarge);
-    }
-    Ok(draft.intern(text))
 }
 
 /// A timestamp that devices can read.
