@@ -132,3 +132,82 @@ impl Span {
         self.within().end.next_multiple_of(SECTOR_LEN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::local::EncryptionKey;
+
+    /// The length of the files here.
+    const LEN: usize = 4 * SECTOR_LEN;
+
+    fn encrypted() -> Body<InMemoryBackend> {
+        let file = InMemoryBackend::new();
+        file.set_len((HEAD_LEN + LEN) as u64).unwrap();
+        Body::new(Arc::new(file), Some(Cipher::new(&EncryptionKey::new([7; 64]), &[1; 32])))
+    }
+
+    fn read(body: &Body<InMemoryBackend>, offset: usize, len: usize) -> Vec<u8> {
+        let mut out = vec![0xaa; len];
+        body.read(offset as u64, &mut out).unwrap();
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Wherever writes begin and end, and whatever was never written, it is as a `Vec`.
+        #[test]
+        fn it_is_a_vec(writes in prop::collection::vec((0..LEN, 1..2 * SECTOR_LEN, any::<bool>()), 1..12)) {
+            let (body, mut model) = (encrypted(), vec![0; LEN]);
+            for (byte, (offset, len, aligned)) in (1..).zip(writes) {
+                let unit = if aligned { SECTOR_LEN } else { 1 };
+                let offset = offset / unit * unit;
+                let end = (offset + len).next_multiple_of(unit).min(LEN);
+                model[offset..end].fill(byte);
+                body.write(offset as u64, &model[offset..end]).unwrap();
+                prop_assert!(read(&body, 0, LEN) == model);
+                prop_assert!(read(&body, offset, end - offset) == model[offset..end]);
+            }
+            // Beyond what is kept there is nothing when the file grows again.
+            body.set_len(SECTOR_LEN as u64).unwrap();
+            body.set_len(LEN as u64).unwrap();
+            model[SECTOR_LEN..].fill(0);
+            prop_assert!(read(&body, 0, LEN) == model);
+            prop_assert_eq!(body.len().unwrap(), LEN as u64);
+        }
+    }
+
+    #[test]
+    fn writers_and_readers_of_one_block_do_not_disturb_each_other() {
+        let body = encrypted();
+        std::thread::scope(|scope| {
+            for offset in [3, 7, 11] {
+                let body = &body;
+                scope.spawn(move || {
+                    for byte in 0..100 {
+                        body.write(offset, &[byte; 4]).unwrap();
+                        let mut found = [0xaa; 4];
+                        body.read(offset, &mut found).unwrap();
+                        assert_eq!(found, [byte; 4]);
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&body, 0, 16), [[0; 3].as_slice(), &[99; 12], &[0]].concat());
+    }
+
+    #[test]
+    fn offsets_beyond_all_files_are_errors() {
+        let body = encrypted();
+        for offset in [LEN as u64, 1 << 40, (1 << 63) - 1, u64::MAX - 5, u64::MAX] {
+            for len in [1, SECTOR_LEN] {
+                assert!(body.read(offset, &mut vec![0; len]).is_err(), "{offset}");
+                assert!(body.write(offset, &vec![0; len]).is_err(), "{offset}");
+            }
+        }
+    }
+}
