@@ -77,7 +77,9 @@ pub(super) fn key_check(key: &EncryptionKey, head: &[u8]) -> [u8; 32] {
 
 fn mac(key: &EncryptionKey, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("keys can have any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 const CACHE_LEN: usize = 16 << 20;
 
 /// The largest file whose every page is checked when it is opened, if nothing else is said: that takes a tenth
-/// of a second at most once the file is in memory, and some 50 ms for 100,000 objects.
+/// of a second at most once the file is in memory, and some 50 ms for 100,000 objects; with a key four times that.
 const CHECK_LEN: u64 = 64 << 20;
 
 /// How a file is opened.

@@ -13,9 +13,11 @@
 //! reciprocals  version                  changeset
 //! ```
 
+use std::collections::BTreeSet;
+
 use bailiwick_core::EncodingError;
 use bailiwick_core::schema::{ClassId, Schema};
-use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use super::batch::{Batch, Change, HistoryChange};
 use super::classes::ClassCache;
@@ -113,9 +115,9 @@ fn write_objects(
         }
         let targets = |links: &LinkColumns, stored: Option<&[u8]>| match stored {
             Some(stored) => links.targets(row, stored),
-            None => Ok(Default::default()),
+            None => Ok(BTreeSet::default()),
         };
-        let before = targets(links_before, former.as_ref().map(|former| former.value()))?;
+        let before = targets(links_before, former.as_ref().map(AccessGuard::value))?;
         let after = targets(links_after, object.as_deref())?;
         links::replace(&mut index, row, &before, &after)?;
     }
@@ -125,7 +127,7 @@ fn write_objects(
         for entry in objects.iter().map_err(storage)? {
             let (row, object) = entry.map_err(storage)?;
             let targets = links_after.targets(row.value(), object.value())?;
-            links::replace(&mut index, row.value(), &Default::default(), &targets)?;
+            links::replace(&mut index, row.value(), &BTreeSet::default(), &targets)?;
         }
     }
     drop((objects, index));

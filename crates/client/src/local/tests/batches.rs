@@ -130,7 +130,9 @@ fn object(schema: &Schema, class: ClassId, choices: &mut Choices, depth: usize) 
             }
             CollectionKind::Dictionary => {
                 let mut entries = Dictionary::default();
-                ["a", "b"].iter().for_each(|key| entries.insert(key, single()));
+                for key in ["a", "b"] {
+                    entries.insert(key, single());
+                }
                 Value::Dictionary(entries)
             }
         };

@@ -103,7 +103,9 @@ pub(super) fn after_crash(events: &[Event], keeps: Keeps) -> Vec<u8> {
     let synced = events.iter().rposition(|event| matches!(event, Event::Sync)).unwrap_or(0);
     let (kept, pending) = events.split_at(synced);
     let mut bytes = Vec::new();
-    kept.iter().for_each(|event| event.apply(&mut bytes));
+    for event in kept {
+        event.apply(&mut bytes);
+    }
     let mut choices = match keeps {
         Keeps::Nothing => return bytes,
         Keeps::Everything => None,
