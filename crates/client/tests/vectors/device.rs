@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bailiwick_client::files::{FreshInMemory, RealmFiles};
 use bailiwick_client::history::local_commit;
-use bailiwick_client::local::{HistoryEntry, LocalFile, Snapshot};
-use bailiwick_client::session::{FileRole, StorageAnswer, StorageRequest};
+use bailiwick_client::local::{Batch, FileState, HistoryEntry, LocalFile, Snapshot};
+use bailiwick_client::session::{FileRole, StorageAnswer, StorageRequest, UploadBatch};
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::state::{ObjectStore as _, State};
 use bailiwick_protocol::changeset::Changeset;
@@ -36,6 +36,26 @@ impl Device {
         let identify = StorageRequest::Identify(ident, Salt(1));
         assert!(matches!(device.execute(identify), StorageAnswer::Ready(_)));
         device
+    }
+
+    /// A device that had its client file from the beginning, so that its first transaction has version 2.
+    pub(crate) fn that_is(ident: FileIdent) -> Self {
+        let main = LocalFile::in_memory();
+        let state = FileState { client_file: Some((ident, Salt(1))), ..FileState::default() };
+        main.write().commit(&Batch { state, ..Batch::default() }).unwrap();
+        Self { files: RealmFiles::new(Arc::new(main), FreshInMemory::default()) }
+    }
+
+    /// Takes a DOWNLOAD; the answer if it is refused.
+    pub(crate) fn integrate(
+        &self,
+        header: DownloadHeader,
+        entries: &[DownloadEntry],
+    ) -> Result<(), StorageAnswer> {
+        match self.execute(StorageRequest::Integrate(header, Body::from_entries(entries))) {
+            StorageAnswer::Ready(_) => Ok(()),
+            answer => Err(answer),
+        }
     }
 
     /// Takes changesets as one DOWNLOAD whose server has integrated nothing of the device; the code that the server
@@ -83,6 +103,17 @@ impl Device {
     /// Commits a changeset as what the application wrote. If it cannot be applied, it only enters the history, and
     /// comes back as an error.
     pub(crate) fn commit(&self, timestamp: OriginTimestamp, bytes: &[u8]) -> Result<(), String> {
+        let next = ClientVersion(self.snapshot().state().version.0 + 1);
+        self.commit_as(next, timestamp, bytes)
+    }
+
+    /// As [`commit`](Self::commit), with this version, which is new.
+    pub(crate) fn commit_as(
+        &self,
+        version: ClientVersion,
+        timestamp: OriginTimestamp,
+        bytes: &[u8],
+    ) -> Result<(), String> {
         let writer = self.files.main().write();
         let snapshot = writer.snapshot().unwrap();
         let changeset = Changeset::decode(bytes).unwrap();
@@ -91,8 +122,22 @@ impl Device {
         let mut batch = local_commit(&snapshot, objects.finish(), changeset, timestamp);
         // A real device declares its strings as it meets them.
         batch.append[0].changeset = Bytes::copy_from_slice(bytes);
+        batch.append[0].version = version;
+        batch.state.version = version;
         writer.commit(&batch).unwrap();
         applied.map(|_| ())
+    }
+
+    /// The next UPLOAD after a position.
+    pub(crate) fn upload(&self, after: UploadCursor) -> UploadBatch {
+        match self.execute(StorageRequest::CollectUpload(after)) {
+            StorageAnswer::Upload(upload) => upload,
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    pub(crate) fn download_cursor(&self) -> DownloadCursor {
+        self.snapshot().state().progress.download
     }
 
     /// What there is to upload.

@@ -8,6 +8,7 @@
 mod apply;
 mod cases;
 mod device;
+mod history;
 mod merge;
 
 use cases::check_file;
@@ -26,4 +27,9 @@ fn downloads_are_merged_with_local_changes_to_the_stated_bytes() {
 #[test]
 fn downloads_are_merged_with_random_transactions_to_the_stated_bytes() {
     check_file("merge/random.jsonl.gz", 1500, |case| merge::check(case, None));
+}
+
+#[test]
+fn devices_write_and_integrate_whole_histories() {
+    check_file("history/scenarios.jsonl.gz", 87, history::check);
 }
