@@ -1,4 +1,4 @@
-//! The Rust client of Realm Device Sync: a local realm, offline writes, sync.
+#![doc = include_str!("../README.md")]
 
 pub mod app;
 pub mod clock;

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use bailiwick_client::observe::TableChange;
 use bailiwick_client::{
     App, AppConfig, Credentials, Query, Realm, Schema, SyncHandle, WriteError, WriteTransaction,
 };
+use futures_util::StreamExt as _;
 
 use super::Service;
 use super::screen::{Column, Screen};
-use super::story::{InventoryItem, STORE};
+use super::story::{CLASS, InventoryItem, STORE};
 
 /// A device: knows one partition, and works offline as well.
 pub(super) struct Device {
@@ -95,8 +97,24 @@ impl Device {
 
     /// Shows each change until the realm is closed.
     pub(super) async fn follow(&self, screen: &Screen) -> Result<()> {
-        let _ = screen;
-        std::future::pending().await
+        let mut changes = self.realm.observe_table(CLASS)?;
+        while let Some(change) = changes.next().await {
+            let TableChange::Changed { view, inserted, modified, deleted } = change? else {
+                continue;
+            };
+            let modified = modified.iter().map(|modified| &modified.key);
+            for (what, key) in
+                inserted.iter().map(|key| ("new", key)).chain(modified.map(|key| ("changed", key)))
+            {
+                if let Some(item) = view.get::<InventoryItem>(key)? {
+                    screen.act(what, &item.name, &item.quantity.to_string());
+                }
+            }
+            for key in deleted {
+                screen.act("gone", &key.to_string(), "");
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn close(self) {

@@ -116,7 +116,7 @@ pub(super) async fn tell(screen: &Screen, service: &Service, folder: &Path) -> R
 }
 
 /// The class of [`InventoryItem`].
-const CLASS: &str = "InventoryItem";
+pub(super) const CLASS: &str = "InventoryItem";
 
 type Edit<'a> = &'a dyn Fn(&mut WriteTransaction<'_>) -> Result<(), WriteError>;
 
