@@ -120,14 +120,6 @@ impl<'de> Deserializer<'de> for FromValue {
     }
 }
 
-impl<'de> IntoDeserializer<'de, ObjectError> for FromValue {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
 struct Elements {
     values: vec::IntoIter<Value>,
     index: usize,

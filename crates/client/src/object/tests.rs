@@ -271,6 +271,45 @@ fn a_struct_that_no_property_holds_is_refused() {
     assert!(matches!(error.problem(), Some(Problem::NoClass { .. })), "{error}");
 }
 
+fn check_json<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+    let json = serde_json::to_string(value).unwrap();
+    assert_eq!(&serde_json::from_str::<T>(&json).unwrap(), value, "{json}");
+}
+
+/// What a mixed field can hold.
+fn any_mixed() -> impl Strategy<Value = Value> {
+    any_value(false)
+}
+
+fn any_value(with_all: bool) -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Int),
+        any::<bool>().prop_map(Value::Bool),
+        ".{0,3}".prop_map(Value::String),
+        any::<Vec<u8>>().prop_map(Value::Binary),
+        any::<i64>().prop_map(|ms| Value::Timestamp(Timestamp::from_millis(ms))),
+        any::<u32>().prop_map(|bits| Value::Float(f32::from_bits(bits))),
+        any::<u64>().prop_map(|bits| Value::Double(f64::from_bits(bits))),
+        (any::<i64>(), -100..100)
+            .prop_map(|(c, e)| Value::Decimal(Decimal::new(c.into(), e).unwrap())),
+        any::<[u8; 12]>().prop_map(|id| Value::ObjectId(ObjectId(id))),
+        any::<[u8; 16]>().prop_map(|id| Value::Uuid(Uuid(id))),
+        Just(Value::Link(crate::value::Link::new("Everything", id(1)))),
+    ];
+    scalar.prop_recursive(3, 20, 4, move |inner| {
+        let list = proptest::collection::vec(inner.clone(), 0..4);
+        let entries = proptest::collection::btree_map("[a-c]", inner, 0..4);
+        let variants = if with_all { 0..4 } else { 0..2 };
+        (variants, list, entries).prop_map(|(variant, list, entries)| match variant {
+            0 => Value::List(list),
+            1 => Value::Dictionary(entries),
+            2 => Value::Set(list),
+            _ => Value::Object(entries),
+        })
+    })
+}
+
 /// The instructions of one update, by their kinds, and whether the object is then what it should be.
 #[track_caller]
 fn check_update(old: &Everything, new: &Everything, expected: &[&str]) {
@@ -295,6 +334,48 @@ fn check_update(old: &Everything, new: &Everything, expected: &[&str]) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever a mixed field holds is stored and read back, and one value becomes any other.
+    #[test]
+    fn any_value_is_stored_and_read_back(old in any_mixed(), new in any_mixed()) {
+        let realm = realm();
+        let mut object = Everything { mixed: old, mixed_list: vec![new.clone()], ..everything() };
+        realm.write(|tx| tx.insert(&object)).unwrap();
+        prop_assert_eq!(realm.view().unwrap().get::<Everything>(id(1)).unwrap(), Some(object.clone()));
+        object.mixed = new;
+        realm.write(|tx| tx.update(&object)).unwrap();
+        prop_assert_eq!(realm.view().unwrap().get::<Everything>(id(1)).unwrap(), Some(object));
+    }
+
+    /// Without a realm in between, sets and embedded objects included.
+    #[test]
+    fn any_value_goes_through_serde(value in any_value(true)) {
+        let written = value.serialize(serialize::ToValue).unwrap();
+        prop_assert_eq!(&written, &value);
+        let read = <Value as serde::Deserialize>::deserialize(deserialize::FromValue(written));
+        prop_assert_eq!(read, Ok(value.clone()));
+        // JSON does not tell types, but it never fails.
+        let json = serde_json::to_string(&value).unwrap();
+        prop_assert!(serde_json::from_str::<Value>(&json).is_ok(), "{}", json);
+    }
+
+    #[test]
+    fn scalars_go_through_json(
+        id: [u8; 12],
+        uuid: [u8; 16],
+        milliseconds: i64,
+        coefficient: i64,
+        exponent in -6176..6000_i32,
+        bytes: Vec<u8>,
+    ) {
+        check_json(&ObjectId(id));
+        check_json(&Uuid(uuid));
+        check_json(&Timestamp::from_millis(milliseconds));
+        check_json(&Decimal::new(coefficient.into(), exponent).unwrap());
+        check_json(&Binary(bytes));
+        check_json(&[Some(1_i64), None].into_iter().collect::<Set<_>>());
+        check_json(&Link::<Everything>::new("key"));
+    }
 
     /// Whatever lists there are, one becomes the other.
     #[test]

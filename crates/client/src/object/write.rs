@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use bailiwick_core::schema::ValueType;
+use bailiwick_core::schema::{Class, ValueType};
 
 use super::{Object, ObjectError, from_fields, to_fields};
 use crate::value::{PrimaryKey, Value};
@@ -10,7 +10,7 @@ use crate::write::{
     DictionaryMut, ListMut, ObjectMut, RefusedEdit, SetMut, WriteError, WriteTransaction,
 };
 
-impl<'a> WriteTransaction<'a> {
+impl WriteTransaction<'_> {
     /// Creates an object with the fields of a struct.
     ///
     /// # Errors
@@ -55,11 +55,8 @@ impl<'a> WriteTransaction<'a> {
         let key = key.into();
         let Some(mut object) = self.find(T::CLASS, &key)? else { return Ok(None) };
         let class = object.transaction().schema().class(T::CLASS);
-        let names: Vec<_> = class
-            .into_iter()
-            .flat_map(|class| class.columns())
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let names: Vec<_> =
+            class.into_iter().flat_map(Class::columns).map(|(name, _)| name.to_owned()).collect();
         let mut fields = BTreeMap::new();
         for name in names {
             let value = object.get(&name)?;

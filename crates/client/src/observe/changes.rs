@@ -46,13 +46,11 @@ impl<O: Observer> State<O> {
     async fn next(mut self) -> Option<Result<(O::Item, Self), ReadError>> {
         if !self.is_started {
             self.is_started = true;
-            return Some(
-                reading(move || {
-                    let item = self.observer.start(&self.view)?;
-                    Ok((item, self))
-                })
-                .await?,
-            );
+            let read = reading(move || {
+                let item = self.observer.start(&self.view)?;
+                Ok((item, self))
+            });
+            return read.await;
         }
         loop {
             let (snapshot, written) = match self.source.next().await? {

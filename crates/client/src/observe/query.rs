@@ -109,32 +109,6 @@ impl<T: Record> QueryObserver<T> {
         })?;
         Ok(found)
     }
-
-    /// What the query is about now.
-    fn places_after(
-        &self,
-        before: &[Place],
-        seen: Option<BTreeMap<PrimaryKey, Option<Place>>>,
-        new: &Matching<T>,
-    ) -> Result<Vec<Place>, ReadError> {
-        let Some(seen) = seen else { return sort(new) };
-        // Sorting takes what is sorted already as it is.
-        let stay = before.iter().filter(|place| !seen.contains_key(&place.key));
-        let mut after: Vec<_> = stay.cloned().collect();
-        after.extend(seen.into_values().flatten());
-        after.sort_by(|a, b| new.compare(a, b));
-        if before.len() >= new.limit {
-            // There may be more behind what was the last one; what is known to be before them is enough or not.
-            let last = before.last();
-            let known = last
-                .map_or(0, |last| after.partition_point(|place| new.compare(place, last).is_le()));
-            if known < new.limit {
-                return sort(new);
-            }
-        }
-        after.truncate(new.limit);
-        Ok(after)
-    }
 }
 
 impl<T: Record + Send + 'static> Observer for QueryObserver<T> {
@@ -166,7 +140,7 @@ impl<T: Record + Send + 'static> Observer for QueryObserver<T> {
             None => found.without_positions(),
             Some(before) => {
                 let Found { changed, seen, .. } = found;
-                let after = self.places_after(&before, seen, &new)?;
+                let after = places_after(&before, seen, &new)?;
                 let change = with_positions(&before, &after, changed);
                 self.places = Some(after);
                 change
@@ -191,6 +165,31 @@ impl Found {
             changed.map(|Modified { key, fields }| Change { key, fields, positions: None });
         (entries(self.entered), entries(self.left), changed.collect())
     }
+}
+
+/// What the query is about now.
+fn places_after<T: Record>(
+    before: &[Place],
+    seen: Option<BTreeMap<PrimaryKey, Option<Place>>>,
+    new: &Matching<T>,
+) -> Result<Vec<Place>, ReadError> {
+    let Some(seen) = seen else { return sort(new) };
+    // Sorting takes what is sorted already as it is.
+    let stay = before.iter().filter(|place| !seen.contains_key(&place.key));
+    let mut after: Vec<_> = stay.cloned().collect();
+    after.extend(seen.into_values().flatten());
+    after.sort_by(|a, b| new.compare(a, b));
+    if before.len() >= new.limit {
+        // There may be more behind what was the last one; what is known to be before them is enough or not.
+        let last = before.last();
+        let known =
+            last.map_or(0, |last| after.partition_point(|place| new.compare(place, last).is_le()));
+        if known < new.limit {
+            return sort(new);
+        }
+    }
+    after.truncate(new.limit);
+    Ok(after)
 }
 
 fn with_positions(before: &[Place], after: &[Place], changed: Vec<Modified>) -> Told {

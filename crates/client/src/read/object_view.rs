@@ -95,10 +95,6 @@ impl ObjectView {
         })
     }
 
-    pub(crate) fn class_id(&self) -> ClassId {
-        self.class
-    }
-
     /// The object as it is stored.
     pub(crate) fn stored(&self) -> &state::Object {
         &self.object

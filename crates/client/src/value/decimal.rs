@@ -85,7 +85,7 @@ fn pack(
     mut exponent: i64,
 ) -> Result<Decimal, DecimalError> {
     while coefficient > MAX_COEFFICIENT {
-        if coefficient % 10 != 0 {
+        if !coefficient.is_multiple_of(10) {
             return Err(DecimalError::Inexact);
         }
         (coefficient, exponent) = (coefficient / 10, exponent + 1);
@@ -96,7 +96,7 @@ fn pack(
     while exponent > MAX_EXPONENT && coefficient <= MAX_COEFFICIENT / 10 {
         (coefficient, exponent) = (coefficient * 10, exponent - 1);
     }
-    while exponent < MIN_EXPONENT && coefficient % 10 == 0 {
+    while exponent < MIN_EXPONENT && coefficient.is_multiple_of(10) {
         (coefficient, exponent) = (coefficient / 10, exponent + 1);
     }
     if !(MIN_EXPONENT..=MAX_EXPONENT).contains(&exponent) {

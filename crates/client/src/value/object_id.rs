@@ -18,7 +18,6 @@ impl ObjectId {
     /// # Panics
     ///
     /// If the operating system has no random numbers.
-    #[expect(clippy::new_without_default, reason = "the default is the zero of a new object")]
     pub fn new() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // The seconds wrap around in 2106, as everywhere.
