@@ -239,7 +239,7 @@ fn a_key_is_inserted_once() {
 fn a_struct_that_no_property_holds_is_refused() {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Odd {
-        _id: i64,
+        number: i64,
         inner: Vec<Choice>,
     }
 
@@ -252,22 +252,22 @@ fn a_struct_that_no_property_holds_is_refused() {
         const CLASS: &'static str = "Odd";
 
         fn class() -> Class {
-            Class::new("Odd").key_field::<i64>("_id")
+            Class::new("Odd").key_field::<i64>("number")
         }
     }
 
     impl Object for Odd {
         fn key(&self) -> PrimaryKey {
-            self._id.into()
+            self.number.into()
         }
     }
 
-    let error = to_fields(&Odd { _id: 1, inner: vec![Choice::One(1)] }).unwrap_err();
+    let error = to_fields(&Odd { number: 1, inner: vec![Choice::One(1)] }).unwrap_err();
     assert_eq!(
         error.to_string(),
         "field inner.0: no property holds a variant with data, as enum Choice has"
     );
-    let error = realm().write(|tx| tx.insert(&Odd { _id: 1, inner: vec![] })).unwrap_err();
+    let error = realm().write(|tx| tx.insert(&Odd { number: 1, inner: vec![] })).unwrap_err();
     assert!(matches!(error.problem(), Some(Problem::NoClass { .. })), "{error}");
 }
 
@@ -321,7 +321,7 @@ fn check_update(old: &Everything, new: &Everything, expected: &[&str]) {
             let changeset = tx.changeset();
             let written = changeset.instructions.iter().map(|instruction: &Instruction| {
                 let kind = format!("{:?}", instruction.kind());
-                let path = changeset.describe(instruction).to_string();
+                let path = changeset.describe(instruction);
                 let (_, path) = path.split_once("].").unwrap();
                 format!("{kind} {path}")
             });
