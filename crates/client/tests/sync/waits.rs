@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use bailiwick_client::session::SyncError;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 
 use crate::device::{Device, TestUser, items};
 use crate::proxy::Proxy;
@@ -56,6 +57,28 @@ async fn a_wait_covers_what_was_committed_before_it() {
         within("it is uploaded", device.sync.wait_for_upload()).await.unwrap();
         let progress = device.sync.progress().borrow().expect("there was an answer");
         assert_eq!(progress.uploaded, progress.uploadable, "in round {round}");
+    }
+}
+
+#[tokio::test]
+async fn all_who_wait_at_the_same_time_are_told() {
+    let service = Service::start().await;
+    let proxy = Proxy::to(service.address).await;
+    proxy.take_down();
+    let user = TestUser::new(&service, proxy.address).await;
+    let device = Device::open(&user.connect(), "here").await;
+    device.put(1, "one");
+    let waits = [(); 3].map(|()| (device.sync.wait_for_upload(), device.sync.wait_for_download()));
+    let waits = join_all(waits.map(|(up, down)| async { (up.await, down.await) }));
+    let network = async {
+        proxy.has_accepted(1).await;
+        proxy.put_up();
+        device.sync.reconnect().await;
+    };
+    let (done, ()) = within("all are told", async { tokio::join!(waits, network) }).await;
+    for (uploaded, downloaded) in done {
+        uploaded.unwrap();
+        downloaded.unwrap();
     }
 }
 
