@@ -5,6 +5,7 @@
 
 mod fresh;
 mod reset;
+mod set_aside;
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use crate::reset::{Observation, ResetDemand};
 use crate::session::{FileRole, FileStatus, StorageAnswer, StorageRequest, SyncError};
 
 pub use fresh::{FreshError, FreshFile, FreshInMemory, FreshOnDisk};
+pub use set_aside::open_main;
 
 /// The longest DOWNLOAD, in bytes, before it is integrated: what a device is ready to inflate.
 pub const MAX_DOWNLOAD_LEN: usize = 128 << 20;

@@ -241,6 +241,18 @@ impl Realm {
         &self.shared.schema
     }
 
+    /// Gives the realm's file up, as after a client reset that could not be made: when the realm is opened the next
+    /// time, the file is moved aside, with all that was not uploaded, and the realm is downloaded anew. The
+    /// name of the file that is kept is the old one with `.given-up-` and a time behind it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn give_up(&self) -> Result<(), LocalError> {
+        let writer = self.shared.file.write();
+        writer.commit(&crate::reset::give_up(&writer.snapshot()?, (self.shared.clock)())).map(drop)
+    }
+
     /// The file.
     pub fn file(&self) -> &Arc<LocalFile> {
         &self.shared.file

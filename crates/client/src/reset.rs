@@ -16,6 +16,7 @@
 mod discard;
 mod error;
 mod guard;
+mod manual;
 mod observer;
 mod recover;
 mod same;
@@ -27,6 +28,7 @@ mod translate;
 pub use discard::discard_local;
 pub use error::{ResetFailure, ResetRefused};
 pub use guard::{ResetDemand, end, fail, guard, is_fresh_copy_of, mark_fresh_copy};
+pub use manual::{give_up, recovery_path};
 pub(crate) use observer::Observation;
 pub use observer::ResetObserver;
 pub use recover::recover;

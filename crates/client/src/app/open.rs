@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::users_file::create_private_folder;
 use super::{AppError, User, UserState};
-use crate::files::{FreshOnDisk, RealmFiles};
+use crate::files::{FreshOnDisk, RealmFiles, open_main};
 use crate::local::{LocalFile, OpenError, OpenOptions, Owner};
 use crate::realm::Realm;
 use crate::reset::ResetObserver;
@@ -240,7 +240,11 @@ async fn open_file(path: PathBuf, options: OpenOptions) -> Result<Arc<LocalFile>
         let folder = path.parent().unwrap_or(Path::new("."));
         create_private_folder(folder)
             .map_err(|error| OpenRealmError::Folder(folder.to_owned(), error))?;
-        Ok(Arc::new(LocalFile::open(&path, &options)?))
+        let (file, aside) = open_main(&path, &options)?;
+        if let Some(aside) = aside {
+            tracing::warn!(path = %aside.display(), "a realm was given up; its file is kept");
+        }
+        Ok(Arc::new(file))
     };
     tokio::task::spawn_blocking(opening).await.map_err(|_| OpenRealmError::ShutDown)?
 }

@@ -52,10 +52,15 @@ pub struct FreshOnDisk {
 impl FreshOnDisk {
     /// The copy for the main file at `main`, which is opened with the same options.
     pub fn beside(main: &Path, options: OpenOptions) -> Self {
-        let mut path = main.as_os_str().to_owned();
-        path.push(".fresh");
-        Self { path: path.into(), options }
+        Self { path: path_beside(main), options }
     }
+}
+
+/// The path of the fresh copy for the main file at `main`.
+pub(super) fn path_beside(main: &Path) -> PathBuf {
+    let mut path = main.as_os_str().to_owned();
+    path.push(".fresh");
+    path.into()
 }
 
 impl FreshFile for FreshOnDisk {

@@ -53,6 +53,8 @@ pub enum ResetStage {
     Applied,
     /// It cannot be made; the file holds what it held before.
     Failed,
+    /// The application wants the file to be set aside when the realm is opened the next time.
+    GivenUp,
 }
 
 impl PendingReset {
@@ -68,6 +70,7 @@ impl PendingReset {
             ResetStage::Started => 0,
             ResetStage::Applied => 1,
             ResetStage::Failed => 2,
+            ResetStage::GivenUp => 3,
         };
         let (ident, salt) = self.client_file.unwrap_or_default();
         let numbers = [
@@ -99,6 +102,7 @@ impl PendingReset {
             0 => ResetStage::Started,
             1 => ResetStage::Applied,
             2 => ResetStage::Failed,
+            3 => ResetStage::GivenUp,
             _ => return Err(EncodingError::Invalid("the stage of a client reset is unknown")),
         };
         let (code, attempts) = (ErrorCode::from_number(small(input)?), small(input)?);

@@ -11,8 +11,8 @@ use crate::local::LocalError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetRefused {
-    /// The application wants to decide by itself.
-    #[error("the mode of client resets is manual")]
+    /// The application wants to decide by itself, or has decided to give the file up.
+    #[error("the application deals with client resets by itself")]
     Manual,
     /// The server demands something else.
     #[error("the server does not demand a client reset")]

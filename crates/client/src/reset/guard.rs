@@ -41,6 +41,9 @@ pub fn guard(
     library_version: &str,
 ) -> Result<(ResetMode, Batch), ResetRefused> {
     let wanted = wanted_mode(demand)?;
+    if main.pending_reset().is_some_and(|record| record.stage == ResetStage::GivenUp) {
+        return Err(ResetRefused::Manual);
+    }
     let found = main.pending_reset().filter(|record| {
         record.library_version == library_version
             && record.action == demand.action
@@ -157,7 +160,8 @@ fn effective(mode: ResetMode) -> EffectiveMode {
     }
 }
 
-fn record_only(file: &Snapshot, record: Option<PendingReset>) -> Batch {
+/// A batch that changes the record and nothing else.
+pub(super) fn record_only(file: &Snapshot, record: Option<PendingReset>) -> Batch {
     Batch {
         origin: Origin::Reset,
         state: file.state().clone(),

@@ -223,8 +223,8 @@ fn keeps_content(end: &End, value: &Payload) -> bool {
     match (value, before) {
         // A new object makes way for another only in a dictionary.
         (Payload::ObjectValue, Some(Value::Object(_))) => !matches!(end, End::Entry { .. }),
-        (Payload::List, Some(Value::List(_))) => true,
-        (Payload::Dictionary, Some(Value::Dictionary(_))) => true,
+        (Payload::List, Some(Value::List(_)))
+        | (Payload::Dictionary, Some(Value::Dictionary(_))) => true,
         _ => false,
     }
 }

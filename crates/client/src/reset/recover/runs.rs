@@ -215,9 +215,8 @@ mod tests {
             let mut model = vec![Run::Unknown(1); len];
             for (number, (step, index)) in (0..).zip(steps) {
                 let run = match step {
-                    0 => Run::Known(number),
+                    0 | 2 => Run::Known(number),
                     1 => Run::Missing,
-                    2 => Run::Known(number),
                     _ => {
                         let index = index.index(model.len() + 1);
                         let expected = (index < model.len()).then(|| model.remove(index));

@@ -125,3 +125,12 @@ fn an_interrupted_reset_that_the_server_went_past_does_not_count() {
     assert_eq!(begin(&file, Recover), Ok(Recover));
     assert_eq!(file.snapshot().unwrap().pending_reset().unwrap().attempts, 1);
 }
+
+#[test]
+fn a_file_that_was_given_up_is_left_alone() {
+    let file = LocalFile::in_memory();
+    let writer = file.write();
+    writer.commit(&reset::give_up(&writer.snapshot().unwrap(), OriginTimestamp(1))).unwrap();
+    drop(writer);
+    assert_eq!(begin(&file, DiscardLocal), Err(ResetRefused::Manual));
+}

@@ -9,12 +9,12 @@ use crate::reset::{ResetFailure, discard_local};
 use crate::schema::{Class, PropertyType, Schema};
 use crate::write::WriteTransaction;
 
-fn file(schema: Schema) -> LocalFile {
+fn file(schema: &Schema) -> LocalFile {
     let file = LocalFile::in_memory();
     let writer = file.write();
     let snapshot = writer.snapshot().unwrap();
     let mut transaction = WriteTransaction::new(&snapshot);
-    transaction.declare(&schema).unwrap();
+    transaction.declare(schema).unwrap();
     let changes: Changes = transaction.finish().changes;
     let mut state = snapshot.state().clone();
     state.version.0 += 1;
@@ -28,7 +28,7 @@ fn class(value_type: PropertyType) -> Class {
     Class::new("Task").primary_key("_id", PropertyType::Int).property("field", value_type)
 }
 
-fn discard(main: Schema, fresh: Schema) -> Result<Option<Stored>, ResetFailure> {
+fn discard(main: &Schema, fresh: &Schema) -> Result<Option<Stored>, ResetFailure> {
     let (main, fresh) = (file(main), file(fresh));
     let batch = discard_local(&main.snapshot().unwrap(), &fresh.snapshot().unwrap())?;
     Ok(batch.changes.schema)
@@ -37,7 +37,7 @@ fn discard(main: Schema, fresh: Schema) -> Result<Option<Stored>, ResetFailure> 
 #[test]
 fn what_the_application_counts_on_must_be_there() {
     let int = || Schema::new().class(class(PropertyType::Int));
-    let failure = |fresh| discard(int(), fresh).unwrap_err().to_string();
+    let failure = |fresh: Schema| discard(&int(), &fresh).unwrap_err().to_string();
     assert_eq!(failure(Schema::new()), "the server does not know class \"Task\" any more");
     let without = Class::new("Task").primary_key("_id", PropertyType::Int);
     assert_eq!(
@@ -74,10 +74,10 @@ fn links_to_another_class_are_another_type() {
         Schema::new().class(person).class(task)
     };
     assert!(matches!(
-        discard(schema("Task"), schema("Person")),
+        discard(&schema("Task"), &schema("Person")),
         Err(ResetFailure::FieldDiffers { .. })
     ));
-    assert_eq!(discard(schema("Task"), schema("Task")).unwrap(), None);
+    assert_eq!(discard(&schema("Task"), &schema("Task")).unwrap(), None);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_only_the_server_knows_is_added() {
     let more = Schema::new()
         .class(part)
         .class(class(PropertyType::Int).list("parts", PropertyType::Embedded("Part".into())));
-    let schema = discard(int(), more).unwrap().unwrap();
+    let schema = discard(&int(), &more).unwrap().unwrap();
     assert!(schema.class("Task").unwrap().column("parts").is_some());
     assert!(schema.class("Part").unwrap().column("task").is_some());
     assert_eq!(Stored::decode(&schema.encode()), Ok(schema));
@@ -95,7 +95,7 @@ fn what_only_the_server_knows_is_added() {
 
 #[test]
 fn a_copy_that_was_not_downloaded_is_not_taken_over() {
-    let main = file(Schema::new());
+    let main = file(&Schema::new());
     let fresh = LocalFile::in_memory();
     let failure = discard_local(&main.snapshot().unwrap(), &fresh.snapshot().unwrap());
     assert!(matches!(failure, Err(ResetFailure::NoFreshCopy)));

@@ -255,24 +255,24 @@ proptest! {
 
 #[test]
 fn long_lists_are_recovered_in_no_time() {
-    const LEN: i64 = 20_000;
+    const LEN: u16 = 20_000;
     let world = World::new(&|tx| tx.create("Task", 1).map(drop));
     world
         .local(&|tx| {
             let mut task = tx.object("Task", 1)?;
             let mut list = task.list("ints")?;
-            (0..LEN).try_for_each(|n| list.push(n).map(drop))
+            (0..LEN).try_for_each(|n| list.push(i64::from(n)).map(drop))
         })
         .unwrap();
     world
         .local(&|tx| {
             let mut task = tx.object("Task", 1)?;
             let mut list = task.list("ints")?;
-            (0..LEN / 2).rev().try_for_each(|n| list.remove(2 * n as usize).map(drop))
+            (0..LEN / 2).rev().try_for_each(|n| list.remove(2 * usize::from(n)).map(drop))
         })
         .unwrap();
     world.server(&|tx| tx.object("Task", 1)?.list("ints")?.push(-1).map(drop));
     let after = world.recover().unwrap();
     let ints = WriteTransaction::new(&after).object("Task", 1).unwrap().list("ints").unwrap().len();
-    assert_eq!(ints.unwrap(), LEN as usize / 2 + 1);
+    assert_eq!(ints.unwrap(), usize::from(LEN) / 2 + 1);
 }

@@ -8,7 +8,7 @@ use bailiwick_protocol::changeset::{
 use super::world::{Edit, World, fields};
 use crate::reset::ResetFailure;
 use crate::value::{Link, Value};
-use crate::write::WriteError;
+use crate::write::{WriteError, WriteTransaction};
 
 type Done = Result<(), WriteError>;
 
@@ -24,9 +24,7 @@ fn part(n: i64) -> Value {
     Value::Object([("n".to_owned(), Value::from(n))].into())
 }
 
-fn nothing(_: &mut crate::write::WriteTransaction<'_>) -> Done {
-    Ok(())
-}
+const NOTHING: Edit<'_> = &|_| Ok(());
 
 /// What both have in the beginning, what the device does offline, in one or several transactions, what the server has
 /// besides, and what the device has in the end: fields as in `Task[1].name: "a"`, objects that are gone as in
@@ -49,7 +47,7 @@ fn check(base: Edit<'_>, local: &[Edit<'_>], server: Edit<'_>, expected: &[&str]
 }
 
 /// Both have one task.
-fn one(tx: &mut crate::write::WriteTransaction<'_>) -> Done {
+fn one(tx: &mut WriteTransaction<'_>) -> Done {
     tx.create("Task", 1)?.set("name", "base")?.set("count", 10)?;
     tx.object("Task", 1)?.set("ints", Value::List(vec![1.into(), 2.into(), 3.into()]))?;
     Ok(())
@@ -57,10 +55,10 @@ fn one(tx: &mut crate::write::WriteTransaction<'_>) -> Done {
 
 #[test]
 fn objects_created_here_are_created_there() {
-    check(&nothing, &[&one], &nothing, &["Task[1].name: \"base\"", "Task[1].ints: [1, 2, 3]"]);
+    check(NOTHING, &[&one], NOTHING, &["Task[1].name: \"base\"", "Task[1].ints: [1, 2, 3]"]);
     // What the server has of it besides stays.
     check(
-        &nothing,
+        NOTHING,
         &[&|tx| tx.create("Task", 1)?.set("name", "here").map(drop)],
         &|tx| tx.create("Task", 1)?.set("name", "there")?.set("count", 5).map(drop),
         &["Task[1].name: \"here\"", "Task[1].count: 5"],
@@ -133,12 +131,12 @@ fn a_field_is_what_it_is_here() {
         &|tx| tx.object("Task", 1)?.set("name", "there")?.set("count", 4).map(drop),
         &["Task[1].name: \"here\"", "Task[1].count: 4"],
     );
-    let two = |tx: &mut crate::write::WriteTransaction<'_>| {
+    let two = |tx: &mut WriteTransaction<'_>| {
         one(tx)?;
         tx.create("Task", 2)?;
         tx.create("Person", "p").map(drop)
     };
-    let gone = |tx: &mut crate::write::WriteTransaction<'_>| {
+    let gone = |tx: &mut WriteTransaction<'_>| {
         tx.object("Task", 1)?.set("next", task(1))?.set("any", 3)?;
         tx.object("Task", 1)?.dictionary("people")?.insert("b", Value::Null)?;
         tx.delete("Task", 2)?;
@@ -188,7 +186,7 @@ fn dictionary_keys_are_what_they_are_here() {
 fn what_is_added_is_added_to_what_the_server_has() {
     let add: Edit<'_> = &|tx| tx.object("Task", 1)?.add("count", 7).map(drop);
     let set = |value: Value| {
-        move |tx: &mut crate::write::WriteTransaction<'_>| {
+        move |tx: &mut WriteTransaction<'_>| {
             tx.object("Task", 1)?.set("count", value.clone()).map(drop)
         }
     };
@@ -207,7 +205,7 @@ fn what_is_added_is_added_to_what_the_server_has() {
 #[test]
 fn elements_are_inserted_where_they_were_or_at_the_end() {
     let insert = |at: usize, value: i64| {
-        move |tx: &mut crate::write::WriteTransaction<'_>| {
+        move |tx: &mut WriteTransaction<'_>| {
             tx.object("Task", 1)?.list("ints")?.insert(at, value).map(drop)
         }
     };
@@ -215,7 +213,7 @@ fn elements_are_inserted_where_they_were_or_at_the_end() {
     check(&one, &[&insert(3, 4)], &shorter, &["Task[1].ints: [9, 4]"]);
     check(&one, &[&insert(0, 4)], &shorter, &["Task[1].ints: [4, 9]"]);
     check(&one, &[&insert(3, 4), &insert(3, 5)], &shorter, &["Task[1].ints: [9, 4, 5]"]);
-    check(&one, &[&insert(1, 4), &insert(2, 5)], &nothing, &["Task[1].ints: [1, 4, 5, 2, 3]"]);
+    check(&one, &[&insert(1, 4), &insert(2, 5)], NOTHING, &["Task[1].ints: [1, 4, 5, 2, 3]"]);
 }
 
 #[test]
@@ -370,7 +368,7 @@ fn a_collection_cleared_in_a_dictionary_is_made_if_it_is_gone() {
 
 #[test]
 fn ways_that_end_on_the_server_are_not_gone() {
-    let base = |tx: &mut crate::write::WriteTransaction<'_>| {
+    let base = |tx: &mut WriteTransaction<'_>| {
         tx.create("Task", 1)?.embed("part")?.set("n", 1)?;
         tx.object("Task", 1)?.dictionary("partmap")?.insert("k", part(1))?;
         tx.object("Task", 1)?.dictionary("partmap")?.insert("l", part(1))?;
@@ -411,7 +409,7 @@ fn ways_that_end_on_the_server_are_not_gone() {
 
 #[test]
 fn what_lies_in_elements_goes_with_them() {
-    let parts = |tx: &mut crate::write::WriteTransaction<'_>| {
+    let parts = |tx: &mut WriteTransaction<'_>| {
         tx.create("Task", 1)?.list("parts")?.push(part(1))?.push(part(2)).map(drop)
     };
     let server: Edit<'_> = &|tx| tx.object("Task", 1)?.list("parts")?.insert(0, part(9)).map(drop);
@@ -463,7 +461,7 @@ fn task_link() -> Link {
 
 #[test]
 fn nested_collections_are_tracked_and_copied() {
-    let base = |tx: &mut crate::write::WriteTransaction<'_>| {
+    let base = |tx: &mut WriteTransaction<'_>| {
         let inner = Value::List(vec![1.into(), 2.into()]);
         let map = Value::Dictionary([("k".to_owned(), inner.clone())].into());
         tx.create("Task", 1)?.set("any", map)?.list("anys")?.push(inner).map(drop)
@@ -512,7 +510,7 @@ fn an_embedded_object_of_a_dictionary_is_a_new_one() {
 
 #[test]
 fn new_classes_and_fields_are_declared_again() {
-    let world = World::new(&nothing);
+    let world = World::new(NOTHING);
     let extended = super::world::schema().class(
         crate::schema::Class::new("New")
             .primary_key("_id", crate::schema::PropertyType::Int)
@@ -523,7 +521,7 @@ fn new_classes_and_fields_are_declared_again() {
     let after = world.recover().unwrap();
     assert_eq!(fields(&after)["New[1].n"], "4");
     // The server has declared it meanwhile: an instruction is made all the same.
-    let world = World::new(&nothing);
+    let world = World::new(NOTHING);
     world.local(&|tx| tx.declare(&extended)).unwrap();
     world.server(&|tx| tx.declare(&extended));
     let after = world.recover().unwrap();
