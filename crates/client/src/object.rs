@@ -1,7 +1,7 @@
 //! The application's own structs as objects.
 //!
-//! The [`object!`](crate::object!) macro declares a struct and its class in one go. Which property a field becomes is decided by its
-//! Rust type:
+//! The [`object!`](crate::object!) macro declares a struct and its class in one go. Which property a field becomes
+//! is decided by its Rust type:
 //!
 //! | field | property |
 //! |---|---|

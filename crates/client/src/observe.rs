@@ -4,8 +4,8 @@
 //! last item, have changed, and has the [`View`] in which it is so. Commits that change nothing of interest are not
 //! told. A stream ends when the realm is closed.
 //!
-//! Nothing is polled and nothing is lost: whoever does not keep up is told less often, not less. While nobody asks for the
-//! next item the file keeps the state of the last one.
+//! Nothing is polled and nothing is lost: whoever does not keep up is told less often, not less. While nobody asks
+//! for the next item the file keeps the state of the last one.
 
 mod changes;
 mod difference;

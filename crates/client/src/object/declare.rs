@@ -5,10 +5,10 @@ use crate::value::PrimaryKey;
 
 /// Declares structs, and the classes that they are.
 ///
-/// The class has the name of the struct and its properties have those of the fields, unless `as "..."` gives them another
-/// one. The first field is the `#[primary_key]`, except in a struct that is `#[embedded]`; a struct that is
-/// `#[asymmetric]` only travels to the server. All other attributes stay, those of serde included. Which types fields can
-/// have is told by [`object`](crate::object).
+/// The class has the name of the struct and its properties have those of the fields, unless `as "..."` gives them
+/// another one. The first field is the `#[primary_key]`, except in a struct that is `#[embedded]`; a struct that is
+/// `#[asymmetric]` only travels to the server. All other attributes stay, those of serde included. Which types
+/// fields can have is told by [`object`](crate::object).
 ///
 /// ```
 /// use bailiwick_client::object;
@@ -54,7 +54,8 @@ use crate::value::PrimaryKey;
 macro_rules! object {
     () => {};
 
-    // The attributes of a struct, one by one: the function that makes the class, the attributes that stay, what is left.
+    // The attributes of a struct, one by one: the function that makes the class, the attributes that stay, what is
+    // left.
     (@struct $_kind:ident [$($meta:tt)*] #[embedded] $($rest:tt)*) => {
         $crate::object! { @struct embedded [$($meta)*] $($rest)* }
     };

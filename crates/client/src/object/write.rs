@@ -136,7 +136,8 @@ fn change<'a>(slot: &mut impl Slot<'a>, old: &Value, new: Value) -> Result<(), W
     }
 }
 
-/// What is the same at both ends stays. Between them elements are changed one by one, then the rest is inserted or removed.
+/// What is the same at both ends stays. Between them elements are changed one by one, then the rest is inserted or
+/// removed.
 fn change_list(
     list: &mut ListMut<'_, '_>,
     old: &[Value],

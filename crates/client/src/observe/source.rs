@@ -40,7 +40,8 @@ impl Source {
         Ok((Self { file: Arc::downgrade(file), news }, view))
     }
 
-    /// Waits for commits. Gives the state that they have left, and what they have written; `None` once the file is closed.
+    /// Waits for commits. Gives the state that they have left, and what they have written; `None` once the file is
+    /// closed.
     pub(super) async fn next(&mut self) -> Option<Result<(Snapshot, Written), ReadError>> {
         let mut written = Written::default();
         let mut version = ClientVersion(0);

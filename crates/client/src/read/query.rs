@@ -99,8 +99,8 @@ impl<T> Query<T> {
         self
     }
 
-    /// Sorts by a field, ascending: null first, text by its bytes. What earlier calls have sorted differently stays so; objects
-    /// that are equal in all these fields are in the order of their keys.
+    /// Sorts by a field, ascending: null first, text by its bytes. What earlier calls have sorted differently stays
+    /// so; objects that are equal in all these fields are in the order of their keys.
     #[must_use]
     pub fn sort_by(mut self, field: &str) -> Self {
         self.order.push((field.into(), Direction::Ascending));

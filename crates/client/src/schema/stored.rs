@@ -26,8 +26,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// See [`validate`](Self::validate), or what the realm has differs from what is declared. Nullability is not compared:
-    /// devices agree on who declared a property first.
+    /// See [`validate`](Self::validate), or what the realm has differs from what is declared. Nullability is not
+    /// compared: devices agree on who declared a property first.
     pub fn merged_into(&self, realm: &stored::Schema) -> Result<stored::Schema, SchemaError> {
         self.validate()?;
         let mut merged = realm.clone();

@@ -1,9 +1,9 @@
 //! Realm's types in serde.
 //!
-//! In a format for people (JSON) they are text: an `ObjectId` its digits, a timestamp its date, bytes base64. Within this
-//! crate, and in other formats of bytes, they are newtype structs: of a name that
-//! [`object`](crate::object)'s own serializer and deserializer know, with their plain contents. So a field of a
-//! struct arrives as the type that it is.
+//! In a format for people (JSON) they are text: an `ObjectId` its digits, a timestamp its date, bytes base64. Within
+//! this crate, and in other formats of bytes, they are newtype structs: of a name that [`object`](crate::object)'s
+//! own serializer and deserializer know, with their plain contents. So a field of a struct arrives as the type that
+//! it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
