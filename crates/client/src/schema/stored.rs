@@ -27,7 +27,7 @@ impl Schema {
     /// # Errors
     ///
     /// See [`validate`](Self::validate), or what the realm has differs from what is declared. Nullability is not
-    /// compared: devices agree on who declared a property first.
+    /// compared: a property that is declared again keeps what it has. Spec: applying, section 3.
     pub fn merged_into(&self, realm: &stored::Schema) -> Result<stored::Schema, SchemaError> {
         self.validate()?;
         let mut merged = realm.clone();
