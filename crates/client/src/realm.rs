@@ -21,8 +21,7 @@
 use std::any::Any;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::Arc;
 
 use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
 
@@ -48,8 +47,6 @@ struct Shared {
     file: Arc<LocalFile>,
     schema: Schema,
     clock: Clock,
-    /// Who is writing through this realm.
-    writing: Mutex<Option<ThreadId>>,
 }
 
 /// What keeps a realm in step with a server, for as long as the realm is open.
@@ -156,8 +153,7 @@ impl Realm {
         sync: Option<Attachment>,
         record: Record,
     ) -> Result<Self, WriteError> {
-        let writing = Mutex::new(None);
-        let shared = Shared { sync, record, file, schema, clock, writing };
+        let shared = Shared { sync, record, file, schema, clock };
         let realm = Self { shared: Arc::new(shared) };
         realm.write(|tx| tx.declare(&realm.shared.schema))?;
         Ok(realm)
@@ -177,11 +173,10 @@ impl Realm {
         &self,
         edit: impl FnOnce(&mut WriteTransaction<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        if self.is_writing() {
+        if self.shared.file.is_writing() {
             return Err(WriteError::Nested.into());
         }
         let writer = self.shared.file.write();
-        let _turn = Turn::begin(&self.shared.writing);
         let snapshot = writer.snapshot().map_err(WriteError::Local)?;
         let mut transaction = WriteTransaction::new(&snapshot);
         let result = edit(&mut transaction)?;
@@ -269,32 +264,11 @@ impl Realm {
             }
         }
     }
-
-    fn is_writing(&self) -> bool {
-        let writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        *writing == Some(thread::current().id())
-    }
 }
 
 impl fmt::Debug for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Realm").field("file", &self.shared.file).finish_non_exhaustive()
-    }
-}
-
-/// While this thread is writing.
-struct Turn<'a>(&'a Mutex<Option<ThreadId>>);
-
-impl<'a> Turn<'a> {
-    fn begin(writing: &'a Mutex<Option<ThreadId>>) -> Self {
-        *writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
-        Self(writing)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use bailiwick_core::EncodingError;
 use bailiwick_protocol::version::ClientVersion;
@@ -25,6 +26,8 @@ const NEWS_CAPACITY: usize = 256;
 pub struct LocalFile {
     database: Database,
     writer: Mutex<()>,
+    /// The thread whose turn it is.
+    writing: Mutex<Option<ThreadId>>,
     classes: ClassCache,
     news: broadcast::Sender<Arc<Committed>>,
     /// A write failed, so that what the file holds is unknown.
@@ -91,6 +94,7 @@ impl LocalFile {
         Self {
             database,
             writer: Mutex::default(),
+            writing: Mutex::default(),
             classes: ClassCache::default(),
             news,
             stopped: AtomicBool::default(),
@@ -111,7 +115,13 @@ impl LocalFile {
     pub fn write(&self) -> Writer<'_> {
         // What a panicking writer had in mind was not committed.
         let turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.writing() = Some(thread::current().id());
         Writer { file: self, _turn: turn }
+    }
+
+    /// Whether this thread is the writer, and would wait for itself if it wrote.
+    pub fn is_writing(&self) -> bool {
+        *self.writing() == Some(thread::current().id())
     }
 
     /// News of commits from now on.
@@ -119,8 +129,18 @@ impl LocalFile {
         self.news.subscribe()
     }
 
+    fn writing(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check_running(&self) -> Result<(), LocalError> {
         if self.stopped.load(Ordering::Acquire) { Err(LocalError::Stopped) } else { Ok(()) }
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        *self.file.writing() = None;
     }
 }
 
