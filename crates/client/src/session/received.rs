@@ -161,8 +161,8 @@ impl Connection {
                 self.remedy_session(now, failure, &remedy, out);
             }
             (SessionVerdict::LogOut(error), _) => {
-                out.push(Output::LogOut);
                 self.end_all(&error, out);
+                out.push(Output::LogOut);
             }
             (SessionVerdict::End(error), FileRole::Main) => self.end(key, &error, out),
             (SessionVerdict::End(error), FileRole::Fresh) => {

@@ -17,7 +17,7 @@ use crate::session::{FileRole, FileStatus, ResetMode, StorageAnswer, StorageRequ
 pub(super) struct ModelRealm {
     pub(super) main: ModelFile,
     pub(super) fresh: Option<ModelFile>,
-    reset_pending: bool,
+    pub(super) reset_pending: bool,
 }
 
 /// One file.
@@ -70,10 +70,9 @@ impl ModelRealm {
             FileRole::Main => &self.main,
             FileRole::Fresh => self.fresh.as_ref().unwrap(),
         };
-        let last = file.history.iter().rfind(|entry| entry.is_uploadable());
         FileStatus {
             state: file.state.clone(),
-            last_uploadable: last.map(|entry| entry.version).unwrap_or_default(),
+            last_uploadable: file.last_uploadable(),
             reset_pending: role == FileRole::Main && self.reset_pending,
         }
     }
@@ -194,6 +193,12 @@ impl ModelFile {
             batch.progress.client_version = self.state.version;
         }
         batch
+    }
+
+    /// The newest changeset to upload.
+    pub(super) fn last_uploadable(&self) -> ClientVersion {
+        let last = self.history.iter().rfind(|entry| entry.is_uploadable());
+        last.map(|entry| entry.version).unwrap_or_default()
     }
 
     /// The server version that is integrated.

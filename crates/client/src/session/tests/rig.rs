@@ -59,10 +59,26 @@ impl Rig {
         }
     }
 
-    /// A rig with one realm that is synced: its file is identified, and its first DOWNLOAD integrated.
+    /// Another machine.
+    pub(super) fn restart(&mut self, seed: u64, max_queued_len: usize) {
+        let config = ConnectionConfig { max_queued_len, ..ConnectionConfig::default() };
+        self.machine = Connection::new(config, seed);
+    }
+
+    /// Whether a client reset was made whose end is not recorded.
+    pub(super) fn is_reset_pending(&self, realm: u64) -> bool {
+        self.realms[&RealmKey(realm)].reset_pending
+    }
+
+    /// A rig with one realm that is synced.
     pub(super) fn synced() -> Self {
+        Self::synced_with(ResetMode::RecoverOrDiscard)
+    }
+
+    /// A rig with one realm that is synced: its file is identified, and its first DOWNLOAD integrated.
+    pub(super) fn synced_with(reset_mode: ResetMode) -> Self {
         let mut rig = Self::new(14);
-        rig.open(1, ResetMode::RecoverOrDiscard);
+        rig.open(1, reset_mode);
         rig.settle();
         rig.receive("ident 1 2 4242\n");
         rig.receive("download 1 1 0 1 777 0 0 0 0 0 0\n");
@@ -176,6 +192,7 @@ impl Rig {
         let end = self.now + by;
         while let Some(time) = self.wake_at.filter(|&time| time <= end) {
             self.now = self.now.max(time);
+            self.wake_at = None;
             self.input(Input::Timeout);
             self.settle();
         }
@@ -192,7 +209,8 @@ impl Rig {
 
     /// Wakes the machine as it wants, and does nothing else.
     pub(super) fn wake(&mut self) {
-        self.now = self.wake_at.expect("the machine waits for something").max(self.now);
+        let time = self.wake_at.take().expect("the machine waits for something");
+        self.now = self.now.max(time);
         self.input(Input::Timeout);
     }
 
