@@ -9,13 +9,13 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 
-use bailiwick_client::observe::{Changes, TableChange};
+use bailiwick_client::observe::{Changes, ClassChange};
 use bailiwick_client::schema::ClassKind;
 use bailiwick_client::{
-    App, AppConfig, Credentials, PartitionValue, PrimaryKey, Realm, Schema, Value, View,
+    App, AppConfig, Credentials, PartitionValue, PrimaryKey, ReadError, Realm, Schema, Value, View,
 };
 use futures_util::StreamExt as _;
-use futures_util::stream::SelectAll;
+use futures_util::stream::{BoxStream, SelectAll};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -53,10 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The changes of one class, with its name.
-type ClassChanges = futures_util::stream::BoxStream<
-    'static,
-    (String, Result<TableChange, bailiwick_client::read::ReadError>),
->;
+type ClassChanges = BoxStream<'static, (String, Result<ClassChange, ReadError>)>;
 
 fn follow_new_classes(
     realm: &Realm,
@@ -65,7 +62,7 @@ fn follow_new_classes(
 ) -> Result<(), Box<dyn Error>> {
     for class in realm.view()?.schema().classes {
         if !matches!(class.kind, ClassKind::Embedded) && followed.insert(class.name.clone()) {
-            let stream: Changes<TableChange> = realm.observe_table(&class.name)?;
+            let stream: Changes<ClassChange> = realm.observe_class(&class.name)?;
             let name = class.name;
             changes.push(stream.map(move |change| (name.clone(), change)).boxed());
         }
@@ -73,14 +70,14 @@ fn follow_new_classes(
     Ok(())
 }
 
-fn print(class: &str, change: &TableChange) -> Result<(), Box<dyn Error>> {
+fn print(class: &str, change: &ClassChange) -> Result<(), Box<dyn Error>> {
     match change {
-        TableChange::Initial(view) => {
+        ClassChange::Initial(view) => {
             for object in view.objects(class)? {
                 print_object("initial", view, class, object?.key())?;
             }
         }
-        TableChange::Changed { view, inserted, modified, deleted } => {
+        ClassChange::Changed { view, inserted, modified, deleted } => {
             for key in inserted {
                 print_object("inserted", view, class, key)?;
             }

@@ -18,10 +18,11 @@ pub mod write;
 
 pub use app::{App, AppConfig, AppError, Credentials, OpenRealmError, User};
 pub use bailiwick_core::partition::PartitionValue;
-pub use local::EncryptionKey;
+pub use local::{EncryptionKey, OpenOptions};
 pub use object::{Embedded, Object};
-pub use read::{Query, View};
+pub use read::{Query, ReadError, View};
 pub use realm::Realm;
+pub use reset::ResetObserver;
 pub use schema::Schema;
 pub use session::{ResetMode, SyncError};
 pub use transport::{SyncHandle, SyncNotice, SyncProgress, SyncStatus};

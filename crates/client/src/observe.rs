@@ -8,11 +8,11 @@
 //! for the next item the file keeps the state of the last one.
 
 mod changes;
+mod class;
 mod difference;
 mod object;
 mod query;
 mod source;
-mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +24,9 @@ use crate::realm::Realm;
 use crate::value::{PrimaryKey, stored};
 
 pub use changes::Changes;
+pub use class::{ClassChange, Modified};
 pub use object::ObjectChange;
 pub use query::{Change, Entry, QueryChange};
-pub use table::{Modified, TableChange};
 
 use source::Source;
 
@@ -61,10 +61,10 @@ impl Realm {
     /// # Errors
     ///
     /// There is no such class, or the file cannot be read.
-    pub fn observe_table(&self, class: &str) -> Result<Changes<TableChange>, ReadError> {
+    pub fn observe_class(&self, class: &str) -> Result<Changes<ClassChange>, ReadError> {
         let (source, view) = Source::new(self.file())?;
         let class = view.class(class)?.id();
-        Ok(Changes::new(source, view, table::TableObserver { class }))
+        Ok(Changes::new(source, view, class::ClassObserver { class }))
     }
 
     /// Follows what a query is about.

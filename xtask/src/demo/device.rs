@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use bailiwick_client::observe::TableChange;
+use bailiwick_client::observe::ClassChange;
 use bailiwick_client::{
     App, AppConfig, Credentials, Query, Realm, Schema, SyncHandle, WriteError, WriteTransaction,
 };
@@ -97,9 +97,9 @@ impl Device {
 
     /// Shows each change until the realm is closed.
     pub(super) async fn follow(&self, screen: &Screen) -> Result<()> {
-        let mut changes = self.realm.observe_table(CLASS)?;
+        let mut changes = self.realm.observe_class(CLASS)?;
         while let Some(change) = changes.next().await {
-            let TableChange::Changed { view, inserted, modified, deleted } = change? else {
+            let ClassChange::Changed { view, inserted, modified, deleted } = change? else {
                 continue;
             };
             let modified = modified.iter().map(|modified| &modified.key);

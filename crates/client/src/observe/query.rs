@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::class::Modified;
 use super::difference::{Pair, visit};
-use super::table::Modified;
 use super::{Observer, Step, Touched};
 use crate::read::{Matching, ObjectView, Place, Query, ReadError, Record, View, Watch, sort};
 use crate::value::PrimaryKey;

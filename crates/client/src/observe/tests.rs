@@ -92,9 +92,9 @@ fn an_object_is_followed_through_its_life() {
 fn several_commits_are_told_as_one() {
     let realm = realm();
     upsert(&realm, &task(1, 0));
-    let mut changes = realm.observe_table("Task").unwrap();
+    let mut changes = realm.observe_class("Task").unwrap();
     assert!(
-        matches!(next(&mut changes), TableChange::Initial(view) if view.count(&Query::<Task>::new()).unwrap() == 1)
+        matches!(next(&mut changes), ClassChange::Initial(view) if view.count(&Query::<Task>::new()).unwrap() == 1)
     );
     upsert(&realm, &task(2, 0));
     upsert(&realm, &task(2, 1));
@@ -112,8 +112,8 @@ fn several_commits_are_told_as_one() {
 
 /// The ranks of all tasks after an item, which must fit what they were before.
 #[track_caller]
-fn after(mut ranks: BTreeMap<PrimaryKey, i64>, item: &TableChange) -> BTreeMap<PrimaryKey, i64> {
-    let TableChange::Changed { view, inserted, modified, deleted } = item else {
+fn after(mut ranks: BTreeMap<PrimaryKey, i64>, item: &ClassChange) -> BTreeMap<PrimaryKey, i64> {
+    let ClassChange::Changed { view, inserted, modified, deleted } = item else {
         panic!("{item:?} comes first")
     };
     let rank = |key: &PrimaryKey| view.get::<Task>(key).unwrap().unwrap().rank;
@@ -198,7 +198,7 @@ fn a_filter_that_looks_further_is_asked_again() {
 #[test]
 fn a_stream_ends_with_its_realm() {
     let realm = realm();
-    let mut changes = realm.observe_table("Task").unwrap();
+    let mut changes = realm.observe_class("Task").unwrap();
     next(&mut changes);
     upsert(&realm, &task(1, 0));
     drop(realm);
@@ -209,7 +209,7 @@ fn a_stream_ends_with_its_realm() {
 #[test]
 fn what_cannot_be_observed_is_an_error() {
     let realm = realm();
-    assert!(matches!(realm.observe_table("Cat"), Err(ReadError::NoClass(_))));
+    assert!(matches!(realm.observe_class("Cat"), Err(ReadError::NoClass(_))));
     assert!(matches!(realm.observe_object("Task", "1"), Err(ReadError::Value { .. })));
     assert!(matches!(
         realm.observe(Query::class("Task").sort_by("owner")),
@@ -221,7 +221,7 @@ fn what_cannot_be_observed_is_an_error() {
 #[test]
 fn who_is_late_is_told_all_the_same() {
     let realm = realm();
-    let mut changes = realm.observe_table("Task").unwrap();
+    let mut changes = realm.observe_class("Task").unwrap();
     next(&mut changes);
     for commit in 0..600 {
         upsert(&realm, &task(commit % 7, commit));
@@ -239,7 +239,7 @@ fn who_is_late_is_told_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observers_see_every_state_that_they_are_told_of() {
     let realm = realm();
-    let mut table = realm.observe_table("Task").unwrap();
+    let mut class = realm.observe_class("Task").unwrap();
     let query = Query::<Task>::new().filter(|task| task.rank % 3 != 0).sort_by("rank").limit(5);
     let mut found = realm.observe(query.clone()).unwrap();
     let writers: Vec<_> = (0..2)
@@ -263,15 +263,15 @@ async fn observers_see_every_state_that_they_are_told_of() {
         })
         .collect();
     // Both follow until the task that comes last.
-    let follow_table = tokio::spawn(async move {
+    let follow_class = tokio::spawn(async move {
         let mut ranks = BTreeMap::new();
         while !ranks.contains_key(&key(99)) {
-            let item = table.next().await.unwrap().unwrap();
-            if matches!(item, TableChange::Changed { .. }) {
+            let item = class.next().await.unwrap().unwrap();
+            if matches!(item, ClassChange::Changed { .. }) {
                 ranks = after(ranks, &item);
             }
         }
-        table
+        class
     });
     let follow_query = tokio::spawn(async move {
         let mut keys = Vec::new();
@@ -286,9 +286,9 @@ async fn observers_see_every_state_that_they_are_told_of() {
     }
     let last = realm.clone();
     tokio::task::spawn_blocking(move || upsert(&last, &task(99, -1))).await.unwrap();
-    let (mut table, mut found) = (follow_table.await.unwrap(), follow_query.await.unwrap());
+    let (mut class, mut found) = (follow_class.await.unwrap(), follow_query.await.unwrap());
     drop(realm);
-    assert!(table.next().await.is_none());
+    assert!(class.next().await.is_none());
     assert!(found.next().await.is_none());
 }
 

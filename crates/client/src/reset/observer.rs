@@ -5,17 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::local::Snapshot;
+use crate::read::View;
 
 /// What an application wants to do around a client reset of one of its realms.
 ///
 /// Both functions run on the thread that makes the reset, which waits for them.
 pub trait ResetObserver: Send + Sync {
     /// The realm is about to get the server's state. A panic here is the end of the reset: nothing has happened.
-    fn before(&self, before: &Snapshot);
+    fn before(&self, before: &View);
 
     /// The realm has got the server's state, and with `recovered` the changes that the server had not acknowledged
     /// on top of it. `before` is the very last state before that. A panic here is reported and changes nothing.
-    fn after(&self, before: &Snapshot, after: &Snapshot, recovered: bool);
+    fn after(&self, before: &View, after: &View, recovered: bool);
 }
 
 /// Whom to tell, if anybody.
@@ -30,12 +31,14 @@ impl Observation {
 
     /// Tells of the beginning; whether the observer got through it.
     pub(crate) fn before(&self, before: &Snapshot) -> bool {
-        self.tell(|observer| observer.before(before))
+        self.tell(|observer| observer.before(&View::new(before.clone())))
     }
 
     /// Tells of the end.
     pub(crate) fn after(&self, before: &Snapshot, after: &Snapshot, recovered: bool) {
-        self.tell(|observer| observer.after(before, after, recovered));
+        self.tell(|observer| {
+            observer.after(&View::new(before.clone()), &View::new(after.clone()), recovered);
+        });
     }
 
     fn tell(&self, what: impl FnOnce(&dyn ResetObserver)) -> bool {

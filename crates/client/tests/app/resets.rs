@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bailiwick_client::local::Snapshot;
-use bailiwick_client::reset::ResetObserver;
-use bailiwick_client::{Realm, ResetMode, SyncError, SyncNotice, View};
+use bailiwick_client::{Realm, ResetMode, ResetObserver, SyncError, SyncNotice, View};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
@@ -116,10 +114,9 @@ async fn in_mode_manual_nothing_happens_by_itself() {
 }
 
 impl ResetObserver for Witness {
-    fn before(&self, _: &Snapshot) {}
+    fn before(&self, _: &View) {}
 
-    fn after(&self, before: &Snapshot, after: &Snapshot, recovered: bool) {
-        let views = (View::new(before.clone()), View::new(after.clone()), recovered);
-        self.0.lock().unwrap().push(views);
+    fn after(&self, before: &View, after: &View, recovered: bool) {
+        self.0.lock().unwrap().push((before.clone(), after.clone(), recovered));
     }
 }

@@ -12,7 +12,8 @@ use bailiwick_protocol::version::{
 
 use crate::files::{FreshError, FreshFile, FreshInMemory, RealmFiles};
 use crate::history::local_commit;
-use crate::local::{Batch, LocalFile, ResetStage, Snapshot};
+use crate::local::{Batch, LocalFile, ResetStage};
+use crate::read::{Query, View};
 use crate::reset::ResetObserver;
 use crate::schema::{Class, PropertyType, Schema};
 use crate::session::{FileRole, ResetMode, StorageAnswer, StorageRequest};
@@ -266,20 +267,19 @@ struct Witness {
 }
 
 impl Witness {
-    fn see(&self, what: &str, snapshot: &Snapshot) {
-        let class = snapshot.schema().class("Task").unwrap().id();
-        let count = snapshot.objects(class).unwrap().count();
+    fn see(&self, what: &str, view: &View) {
+        let count = view.count(&Query::class("Task")).unwrap();
         self.seen.lock().unwrap().push(format!("{what} {count}"));
     }
 }
 
 impl ResetObserver for Witness {
-    fn before(&self, before: &Snapshot) {
+    fn before(&self, before: &View) {
         self.see("before", before);
         assert!(!self.panics_before, "the application panics");
     }
 
-    fn after(&self, before: &Snapshot, after: &Snapshot, recovered: bool) {
+    fn after(&self, before: &View, after: &View, recovered: bool) {
         assert!(recovered);
         self.see("then", before);
         self.see("now", after);

@@ -9,7 +9,7 @@ use crate::value::PrimaryKey;
 
 /// What happens to the objects of a class.
 #[derive(Clone, Debug)]
-pub enum TableChange {
+pub enum ClassChange {
     /// The first item.
     Initial(View),
     /// Objects were inserted, modified or deleted; all in the order of their keys.
@@ -34,18 +34,18 @@ pub struct Modified {
     pub fields: Vec<String>,
 }
 
-pub(super) struct TableObserver {
+pub(super) struct ClassObserver {
     pub(super) class: ClassId,
 }
 
-impl Observer for TableObserver {
-    type Item = TableChange;
+impl Observer for ClassObserver {
+    type Item = ClassChange;
 
-    fn start(&mut self, view: &View) -> Result<TableChange, ReadError> {
-        Ok(TableChange::Initial(view.clone()))
+    fn start(&mut self, view: &View) -> Result<ClassChange, ReadError> {
+        Ok(ClassChange::Initial(view.clone()))
     }
 
-    fn next(&mut self, step: &Step) -> Result<Option<TableChange>, ReadError> {
+    fn next(&mut self, step: &Step) -> Result<Option<ClassChange>, ReadError> {
         let (mut inserted, mut modified, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         visit(step, self.class, |pair| {
             let fields = pair.changed_fields()?;
@@ -61,6 +61,6 @@ impl Observer for TableObserver {
         })?;
         let is_same = inserted.is_empty() && modified.is_empty() && deleted.is_empty();
         let view = step.new.clone();
-        Ok((!is_same).then_some(TableChange::Changed { view, inserted, modified, deleted }))
+        Ok((!is_same).then_some(ClassChange::Changed { view, inserted, modified, deleted }))
     }
 }
