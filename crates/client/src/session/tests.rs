@@ -3,7 +3,10 @@
 mod failures;
 mod flow;
 mod model;
+mod random;
+mod referee;
 mod resets;
 mod rig;
+mod server;
 mod transcripts;
 mod waits;

@@ -87,7 +87,7 @@ fn check_next(rig: &mut Rig, next: Next) {
         Next::Soon => {
             let start = rig.now;
             rig.wake();
-            let delay = rig.now - start;
+            let delay = rig.since(start);
             assert!(
                 delay >= Duration::from_millis(750) && delay <= Duration::from_secs(1),
                 "{delay:?}"
@@ -289,28 +289,22 @@ fn check_session_error(message: &str, outputs: &[&str], delay_s: Option<u64>) {
     rig.expect_outputs(&expected);
     rig.expect(&["unbind 1\n"]);
     let start = rig.now;
-    match delay_s {
-        Some(delay_s) => {
-            while rig.sent.is_empty() {
-                rig.sleep();
-            }
-            let (delay, most) = (rig.now - start, Duration::from_secs(delay_s));
-            assert!(delay <= most && delay >= most * 3 / 4, "{delay:?} instead of {delay_s} s");
-            rig.expect(&[
-                "bind 2 3 0 0 0\n\"1\"",
-                "ident 2 2 4242 1 0 1 777\n",
-                "upload 2 0 0 0 3 1 1\n",
-            ]);
-        }
-        None => {
-            rig.advance(Duration::from_secs(1000));
-            assert!(rig.sent.iter().all(|message| message.name() == "ping"), "{:?}", rig.sent);
-            rig.sent.clear();
-            rig.input(Input::Resume(RealmKey(1)));
-            rig.settle();
-            assert_eq!(rig.sent[0].name(), "bind", "the application asks for it");
-        }
+    let Some(delay_s) = delay_s else {
+        rig.advance(Duration::from_secs(1000));
+        assert!(rig.sent.iter().all(|message| message.name() == "ping"), "{:?}", rig.sent);
+        rig.sent.clear();
+        rig.input(Input::Resume(RealmKey(1)));
+        rig.settle();
+        assert_eq!(rig.sent[0].name(), "bind", "the application asks for it");
+        return;
+    };
+    while rig.sent.is_empty() {
+        rig.sleep();
     }
+    let (delay, most) = (rig.since(start), Duration::from_secs(delay_s));
+    assert!(delay <= most && delay >= most * 3 / 4, "{delay:?} instead of {delay_s} s");
+    let upload = "upload 2 0 0 0 3 1 1\n";
+    rig.expect(&["bind 2 3 0 0 0\n\"1\"", "ident 2 2 4242 1 0 1 777\n", upload]);
 }
 
 #[test]
@@ -358,7 +352,7 @@ fn a_download_makes_delays_short_again() {
         while rig.sent.is_empty() {
             rig.sleep();
         }
-        delays.push((rig.now - start).as_millis());
+        delays.push(rig.since(start).as_millis());
     }
     assert!(delays[1] > 1000 && delays[2] > 2000 && delays[3] <= 1000, "{delays:?}");
 }
@@ -368,7 +362,7 @@ fn an_attempt_that_takes_too_long_is_given_up() {
     let mut rig = connecting(true);
     let start = rig.now;
     rig.wake();
-    assert_eq!(rig.now - start, Duration::from_secs(120));
+    assert_eq!(rig.since(start), Duration::from_secs(120));
     rig.expect_outputs(&["Disconnect"]);
     check_next(&mut rig, Next::Soon);
 }

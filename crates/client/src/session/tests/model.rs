@@ -53,7 +53,7 @@ impl ModelRealm {
         match request {
             StorageRequest::Identify(ident, salt) => file.identify(ident, salt),
             StorageRequest::Integrate(header, body) => {
-                if let Err(answer) = file.integrate(&header, &body) {
+                if let Some(answer) = file.integrate(&header, &body) {
                     return answer;
                 }
             }
@@ -134,18 +134,22 @@ impl ModelFile {
         self.append(FileIdent::SELF, Bytes::new());
     }
 
-    fn integrate(&mut self, header: &DownloadHeader, body: &Body) -> Result<(), StorageAnswer> {
-        let violation =
-            |error: &dyn std::fmt::Display| StorageAnswer::ProtocolViolation(error.to_string());
-        let plain = body.inflate(MAX_DOWNLOAD_LEN).map_err(|error| violation(&error))?;
-        for entry in Download::entries(plain) {
-            let entry = entry.map_err(|error| violation(&error))?;
-            Changeset::decode(&entry.changeset).map_err(|error| {
-                StorageAnswer::IntegrationFailed {
-                    code: ErrorCode::BadChangeset,
-                    message: error.to_string(),
-                }
-            })?;
+    /// Integrates a DOWNLOAD, or says why not.
+    fn integrate(&mut self, header: &DownloadHeader, body: &Body) -> Option<StorageAnswer> {
+        let violation = |error: String| Some(StorageAnswer::ProtocolViolation(error));
+        let entries = match body.inflate(MAX_DOWNLOAD_LEN) {
+            Ok(plain) => Download::entries(plain),
+            Err(error) => return violation(error.to_string()),
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => return violation(error.to_string()),
+            };
+            if let Err(error) = Changeset::decode(&entry.changeset) {
+                let (code, message) = (ErrorCode::BadChangeset, error.to_string());
+                return Some(StorageAnswer::IntegrationFailed { code, message });
+            }
             self.state.bytes.downloaded += entry.original_changeset_len;
         }
         self.state.progress = Progress {
@@ -159,7 +163,7 @@ impl ModelFile {
         });
         self.state.bytes.uploaded = acknowledged.map(|entry| entry.changeset.len() as u64).sum();
         self.append(FileIdent::SERVER, Bytes::new());
-        Ok(())
+        None
     }
 
     fn collect_upload(&self, after: UploadCursor) -> UploadBatch {

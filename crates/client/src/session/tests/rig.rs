@@ -204,7 +204,12 @@ impl Rig {
         let start = self.now;
         self.wake();
         self.settle();
-        self.now - start
+        self.since(start)
+    }
+
+    /// How long ago that was.
+    pub(super) fn since(&self, start: Time) -> Duration {
+        self.now.saturating_sub(start)
     }
 
     /// Wakes the machine as it wants, and does nothing else.

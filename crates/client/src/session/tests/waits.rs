@@ -4,7 +4,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 use bytes::Bytes;
 
 use super::rig::Rig;
-use crate::session::{Disconnect, Input, RealmKey, ResetMode};
+use crate::session::{Disconnect, Input, RealmKey, ResetMode, WaitKey};
 
 const NOW: OriginTimestamp = OriginTimestamp(5);
 
@@ -16,15 +16,15 @@ fn gone() -> Input {
 fn without_anything_to_upload_the_wait_is_over_even_offline() {
     let mut rig = Rig::new(14);
     rig.open(1, ResetMode::Manual);
-    rig.input(Input::WaitForUpload(RealmKey(1), crate::session::WaitKey(1)));
+    rig.input(Input::WaitForUpload(RealmKey(1), WaitKey(1)));
     rig.expect_outputs(&[]);
     // The file is loaded; there is no connection yet.
     rig.step();
     rig.expect_outputs(&["wait 1 done", "Connect"]);
-    rig.input(Input::WaitForUpload(RealmKey(1), crate::session::WaitKey(2)));
+    rig.input(Input::WaitForUpload(RealmKey(1), WaitKey(2)));
     rig.expect_outputs(&["wait 2 done"]);
-    rig.input(Input::WaitForUpload(RealmKey(7), crate::session::WaitKey(3)));
-    rig.input(Input::WaitForDownload(RealmKey(7), crate::session::WaitKey(4)));
+    rig.input(Input::WaitForUpload(RealmKey(7), WaitKey(3)));
+    rig.input(Input::WaitForDownload(RealmKey(7), WaitKey(4)));
     let ended = |wait| format!("wait {wait} failed: fatal: sync of the realm has ended");
     rig.expect_outputs(&[&ended(3), &ended(4)]);
 }
