@@ -1,7 +1,7 @@
 //! Two devices edit the same objects offline, and agree afterwards: with each other, with a device that comes later, and
 //! with what the server has materialised.
 
-mod cases;
+pub(crate) mod cases;
 
 use crate::device::{Device, later, settle};
 use crate::dump::Dump;
@@ -11,7 +11,7 @@ use cases::{CASES, Case};
 const STORE: &str = r#""store42""#;
 
 /// Each case has this many primary keys to itself: `t`, `u` and `v` are the objects of the first three.
-const KEYS_PER_CASE: usize = 10;
+pub(crate) const KEYS_PER_CASE: usize = 10;
 
 #[test]
 fn offline_edits_converge_if_the_earlier_writer_resumes_first() {
@@ -94,13 +94,13 @@ fn check_agreement(ours: &Device, theirs: &Device, expected: fn(&Case) -> &'stat
 }
 
 /// Code that finds the case's objects under short names.
-fn with_objects(case: usize, code: &str) -> String {
+pub(crate) fn with_objects(case: usize, code: &str) -> String {
     let base = (case + 1) * KEYS_PER_CASE;
     format!("const base = {base}, [t, u, v] = [0, 1, 2].map((i) => get('Thing', base + i)); {code}")
 }
 
 /// Code of a `base`, which has just created `t`.
-fn with_t(code: &str) -> String {
+pub(crate) fn with_t(code: &str) -> String {
     format!(
         "{{ const t = get('Thing', base), [u, v] = [1, 2].map((i) => () => create('Thing', {{ _id: base + i }})); {code} }}"
     )

@@ -9,11 +9,11 @@ use crate::dump::Dump;
 use crate::server::Server;
 
 const STORE: &str = r#""store42""#;
-const UPLOADS_PER_DEVICE: usize = 100;
+pub(crate) const UPLOADS_PER_DEVICE: usize = 100;
 
 /// Each transaction creates an entry and adds a line to the journal that both devices share: an upload that was
 /// integrated twice leaves a line twice. The next transaction waits for the acknowledgement of the last one.
-const WRITE_ALL: &str = r#"
+pub(crate) const WRITE_ALL: &str = r#"
     (async () => {
         for (let n = 0; n < COUNT; n++) {
             const id = `AUTHOR ${n}`;
@@ -104,13 +104,13 @@ fn a_device_offline_during_the_crash_uploads_what_it_wrote_meanwhile() {
     contents.assert_same(&device.dump());
 }
 
-fn acknowledged_id(device: &Device) -> String {
+pub(crate) fn acknowledged_id(device: &Device) -> String {
     let event = device.wait_for_event("acknowledged");
     event["id"].as_str().expect("the event names the entry").to_owned()
 }
 
 /// Asserts that each acknowledged entry is there, with its line, and no line twice.
-fn assert_holds(dump: &Dump, acknowledged: &BTreeSet<String>) {
+pub(crate) fn assert_holds(dump: &Dump, acknowledged: &BTreeSet<String>) {
     let journal = dump.journal();
     let lines: BTreeSet<_> = journal.iter().cloned().collect();
     assert_eq!(lines.len(), journal.len(), "a line is there twice: {journal:?}");
@@ -123,7 +123,7 @@ fn assert_holds(dump: &Dump, acknowledged: &BTreeSet<String>) {
 
 impl Dump {
     /// The lines of the journal that the devices share.
-    fn journal(&self) -> Vec<String> {
+    pub(crate) fn journal(&self) -> Vec<String> {
         let key = serde_json::json!({"type": "string", "value": "shared"});
         let journal = self.object("Journal", &key).expect("the journal is there");
         let items = journal["fields"]["lines"]["items"].as_array().expect("lines are a list");

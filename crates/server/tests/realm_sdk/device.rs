@@ -16,7 +16,7 @@ use crate::dump::Dump;
 use crate::server::{APP_ID, print_tail};
 
 /// The longest that a device may take for one command. Only what is broken takes that long.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A device process; ends with this value.
 ///

@@ -15,6 +15,7 @@ mod crash;
 mod device;
 mod dump;
 mod live;
+mod mixed;
 mod no_effect;
 mod partitions;
 mod peer;

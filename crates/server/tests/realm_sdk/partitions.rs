@@ -3,7 +3,7 @@
 use crate::device::settle;
 use crate::server::Server;
 
-const ILLEGAL_REALM_PATH: u64 = 204;
+pub(crate) const ILLEGAL_REALM_PATH: u64 = 204;
 
 #[test]
 fn partitions_never_see_each_others_objects() {

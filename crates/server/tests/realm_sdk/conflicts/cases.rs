@@ -3,18 +3,18 @@
 /// A conflict: JavaScript around the objects `t`, `u` and `v`.
 ///
 /// `theirs` is always the later edit, whichever device the server hears first.
-pub(super) struct Case {
-    pub(super) claim: &'static str,
+pub(crate) struct Case {
+    pub(crate) claim: &'static str,
     /// What both devices know; `u()` and `v()` create these objects.
-    pub(super) base: &'static str,
-    pub(super) ours: &'static str,
-    pub(super) theirs: &'static str,
+    pub(crate) base: &'static str,
+    pub(crate) ours: &'static str,
+    pub(crate) theirs: &'static str,
     /// Holds afterwards, on all devices.
-    pub(super) merged: &'static str,
+    pub(crate) merged: &'static str,
     /// A second round, on top of the merge.
-    pub(super) ours_again: &'static str,
-    pub(super) theirs_again: &'static str,
-    pub(super) merged_again: &'static str,
+    pub(crate) ours_again: &'static str,
+    pub(crate) theirs_again: &'static str,
+    pub(crate) merged_again: &'static str,
 }
 
 /// A case of one round.
@@ -37,7 +37,7 @@ const fn once(
     }
 }
 
-pub(super) const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     // Fields.
     once(
         "different fields are both kept",
