@@ -7,8 +7,8 @@
 #![expect(clippy::print_stdout, reason = "the changes are its output")]
 
 use std::collections::BTreeSet;
-use std::error::Error;
 
+use anyhow::{Context as _, Result, bail};
 use bailiwick_client::observe::{Changes, ClassChange};
 use bailiwick_client::schema::ClassKind;
 use bailiwick_client::{
@@ -20,11 +20,14 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [base_url, app_id, partition] = &*arguments else {
-        return Err("usage: follow BASE_URL APP_ID PARTITION, the last as Extended JSON".into());
+        bail!("usage: follow BASE_URL APP_ID PARTITION, the last as Extended JSON");
     };
+    let partition = PartitionValue::parse(partition).context(
+        r#"the partition is Extended JSON, such as '"Store 42"' with both pairs of quotes"#,
+    )?;
     let folder = std::env::temp_dir().join("bailiwick-follow");
     let app = App::new(AppConfig::new(base_url, app_id, folder))?;
     let user = match app.current_user() {
@@ -32,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => app.log_in(Credentials::anonymous()).await?,
     };
     // Without classes of its own: it takes those that it finds.
-    let realm = user.open_and_download(PartitionValue::parse(partition)?, Schema::new()).await?;
+    let realm = user.open_and_download(partition, Schema::new()).await?;
 
     let mut news = realm.file().news();
     let mut followed = BTreeSet::new();
@@ -59,7 +62,7 @@ fn follow_new_classes(
     realm: &Realm,
     followed: &mut BTreeSet<String>,
     changes: &mut SelectAll<ClassChanges>,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<()> {
     for class in realm.view()?.schema().classes {
         if !matches!(class.kind, ClassKind::Embedded) && followed.insert(class.name.clone()) {
             let stream: Changes<ClassChange> = realm.observe_class(&class.name)?;
@@ -70,7 +73,7 @@ fn follow_new_classes(
     Ok(())
 }
 
-fn print(class: &str, change: &ClassChange) -> Result<(), Box<dyn Error>> {
+fn print(class: &str, change: &ClassChange) -> Result<()> {
     match change {
         ClassChange::Initial(view) => {
             for object in view.objects(class)? {
@@ -93,12 +96,7 @@ fn print(class: &str, change: &ClassChange) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print_object(
-    change: &str,
-    view: &View,
-    class: &str,
-    key: &PrimaryKey,
-) -> Result<(), Box<dyn Error>> {
+fn print_object(change: &str, view: &View, class: &str, key: &PrimaryKey) -> Result<()> {
     if let Some(object) = view.object(class, key)? {
         println!("{}", json!({ "change": change, "class": class, "object": object.to_fields()? }));
     }

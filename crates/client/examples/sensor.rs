@@ -7,9 +7,9 @@
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
+use anyhow::{Context as _, Result};
 use bailiwick_client::{
     App, AppConfig, Credentials, ObjectId, Schema, SyncStatus, Timestamp, object,
 };
@@ -26,7 +26,7 @@ object! {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<()> {
     let count: u32 = std::env::args().nth(1).as_deref().unwrap_or("10").parse()?;
     let base_url = std::env::var("BASE_URL").unwrap_or_else(|_| "http://localhost:9090".into());
     let folder = std::env::temp_dir().join("bailiwick-sensor");
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => app.log_in(Credentials::anonymous()).await?,
     };
     let realm = user.open("readings", Schema::new().with::<Reading>()).await?;
-    let sync = realm.sync().ok_or("a realm of a user syncs")?;
+    let sync = realm.sync().context("a realm of a user syncs")?;
 
     for second in 0..count {
         let reading = Reading {

@@ -10,9 +10,9 @@
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
-use std::error::Error;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use bailiwick_client::observe::QueryChange;
 use bailiwick_client::{
     App, AppConfig, Credentials, ObjectId, Query, Realm, Schema, View, WriteError, object,
@@ -32,10 +32,10 @@ object! {
 const USAGE: &str = "usage: todo NAME (add TEXT | done TEXT | list | watch)";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (name, command) = arguments.split_first().ok_or(USAGE)?;
+    let (name, command) = arguments.split_first().context(USAGE)?;
 
     let base_url = std::env::var("BASE_URL").unwrap_or_else(|_| "http://localhost:9090".into());
     let folder = std::env::temp_dir().join("bailiwick-todo").join(name);
@@ -55,16 +55,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ["done", text] => finish(&realm, text).await?,
         ["list"] => (),
         ["watch"] => return watch(&realm).await,
-        _ => return Err(USAGE.into()),
+        _ => bail!(USAGE),
     }
     catch_up(&realm).await;
     print(&realm.view()?)?;
     Ok(())
 }
 
-async fn finish(realm: &Realm, text: &str) -> Result<(), Box<dyn Error>> {
+async fn finish(realm: &Realm, text: &str) -> Result<()> {
     let query = Query::<Task>::new().equals("text", text).equals("is_done", false);
-    let task = realm.view()?.first(&query)?.ok_or("there is no such task")?;
+    let task = realm.view()?.first(&query)?.context("there is no such task")?;
     realm
         .write_async::<_, WriteError>(move |tx| {
             tx.object("Task", task._id)?.set("is_done", true)?;
@@ -88,7 +88,7 @@ async fn catch_up(realm: &Realm) {
     }
 }
 
-async fn watch(realm: &Realm) -> Result<(), Box<dyn Error>> {
+async fn watch(realm: &Realm) -> Result<()> {
     let mut changes = realm.observe(Query::<Task>::new())?;
     while let Some(change) = changes.next().await {
         match change? {
@@ -98,7 +98,7 @@ async fn watch(realm: &Realm) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print(view: &View) -> Result<(), Box<dyn Error>> {
+fn print(view: &View) -> Result<()> {
     println!("--");
     for task in view.find(&Query::<Task>::new().sort_by("is_done").sort_by("text"))? {
         let task = task?;
