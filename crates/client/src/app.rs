@@ -17,6 +17,19 @@
 //! # }
 //! ```
 //!
+//! Users and realms are encrypted with a key that the application keeps, in the key store of its system for example:
+//!
+//! ```
+//! use bailiwick_client::{App, AppConfig, EncryptionKey};
+//!
+//! # fn key_from_the_key_store() -> [u8; 64] { [7; 64] }
+//! # let folder = tempfile::tempdir()?;
+//! let mut config = AppConfig::new("https://sync.example.com", "inventory-abcde", folder.path());
+//! config.encryption_key = Some(EncryptionKey::new(key_from_the_key_store()));
+//! let app = App::new(config)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! ```text
 //! <folder>/<app id>/users                                     who has logged in
 //! <folder>/<app id>/<user id>/<hash of the partition>.realm   their realms

@@ -2,6 +2,19 @@
 //!
 //! [`RealmFiles::execute`] carries out one [`StorageRequest`] and blocks until it is durable. It has no clock and no
 //! threads of its own, so that a simulation can run it as a driver does.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use bailiwick_client::clock::origin_timestamp;
+//! use bailiwick_client::files::{FreshInMemory, RealmFiles};
+//! use bailiwick_client::local::LocalFile;
+//! use bailiwick_client::session::{FileRole, StorageAnswer, StorageRequest};
+//!
+//! let files = RealmFiles::new(Arc::new(LocalFile::in_memory()), FreshInMemory::default());
+//! let answer = files.execute(FileRole::Main, StorageRequest::Load, origin_timestamp());
+//! assert!(matches!(answer, StorageAnswer::Ready(status) if status.state.client_file.is_none()));
+//! ```
 
 mod fresh;
 mod reset;

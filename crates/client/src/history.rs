@@ -4,6 +4,27 @@
 //! Functions of a [`Snapshot`](crate::local::Snapshot) and their arguments alone, without I/O but reading it. What is
 //! to be kept comes out as one [`Batch`](crate::local::Batch), computed and committed under one
 //! [`Writer`](crate::local::Writer). Spec: client, sections 1, 3, 4 and 8.
+//!
+//! ```
+//! use bailiwick_client::history::{collect_upload, identify};
+//! use bailiwick_client::local::LocalFile;
+//! use bailiwick_client::protocol::ident::{FileIdent, Salt};
+//! use bailiwick_client::{Realm, Schema, object};
+//!
+//! object! {
+//!     struct Item { #[primary_key] _id: i64 }
+//! }
+//! let file = std::sync::Arc::new(LocalFile::in_memory());
+//! let realm = Realm::open(file.clone(), Schema::new().with::<Item>())?;
+//! realm.write(|tx| tx.insert(&Item { _id: 1 }))?;
+//!
+//! let writer = file.write();
+//! writer.commit(&identify(&writer.snapshot()?, FileIdent(2), Salt(77)))?;
+//! let snapshot = writer.snapshot()?;
+//! let upload = collect_upload(&snapshot, snapshot.state().progress.upload)?;
+//! assert_eq!(upload.entries.len(), 2, "the classes, then the item");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod commit;

@@ -18,6 +18,8 @@ pub mod write;
 
 pub use app::{App, AppConfig, AppError, Credentials, OpenRealmError, User};
 pub use bailiwick_core::partition::PartitionValue;
+#[doc(no_inline)]
+pub use bailiwick_protocol as protocol;
 pub use local::{EncryptionKey, OpenOptions};
 pub use object::{Embedded, Object};
 pub use read::{Query, ReadError, View};

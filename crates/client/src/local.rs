@@ -3,6 +3,29 @@
 //!
 //! Everything that happens to a file is one [`Batch`]: computed from a [`Snapshot`] by pure functions, then
 //! committed as a whole. Spec: client, section 1.
+//!
+//! With a key the file is encrypted, and whose it is is looked at whenever it is opened:
+//!
+//! ```
+//! use bailiwick_client::local::{EncryptionKey, LocalFile, OpenError, OpenOptions, Owner};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("store42.realm");
+//! let owner = Owner {
+//!     app_id: "inventory-abcde".into(),
+//!     user_id: "507f1f77bcf86cd799439011".into(),
+//!     partition: "\"Store 42\"".into(),
+//! };
+//! let options = OpenOptions::new(owner).encryption_key(EncryptionKey::new([7; 64]));
+//! drop(LocalFile::open(&path, &options)?);
+//!
+//! let other_key = options.clone().encryption_key(EncryptionKey::new([8; 64]));
+//! assert!(matches!(LocalFile::open(&path, &other_key), Err(OpenError::WrongKey { .. })));
+//! let other_user = Owner { user_id: "507f191e810c19729de860ea".into(), ..Owner::default() };
+//! let other_user = OpenOptions::new(other_user).encryption_key(EncryptionKey::new([7; 64]));
+//! assert!(matches!(LocalFile::open(&path, &other_user), Err(OpenError::Owner { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backend;
 mod batch;

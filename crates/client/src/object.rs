@@ -13,6 +13,45 @@
 //! | `Option<Link<T>>`, [`Link<T>`](Link) in a list or set | link to an object of class `T` |
 //! | `Option<T>`, or `T` in a list, of an embedded struct | embedded object |
 //!
+//! ```
+//! use bailiwick_client::object::{Link, Set};
+//! use bailiwick_client::{Realm, Schema, WriteError, object};
+//!
+//! object! {
+//!     #[derive(Debug, PartialEq)]
+//!     struct Person {
+//!         #[primary_key]
+//!         _id: String,
+//!         age: Option<i64>,
+//!         nicknames: Set<String>,
+//!         friend: Option<Link<Person>>,
+//!         address: Option<Address>,
+//!     }
+//!
+//!     #[embedded]
+//!     #[derive(Debug, PartialEq)]
+//!     struct Address { street: String }
+//! }
+//!
+//! let realm = Realm::in_memory(Schema::new().with::<Person>().with::<Address>())?;
+//! realm.write(|tx| {
+//!     let mut ann = Person {
+//!         _id: "ann".into(),
+//!         age: Some(41),
+//!         nicknames: Set::default(),
+//!         friend: None,
+//!         address: Some(Address { street: "High Street".into() }),
+//!     };
+//!     tx.insert(&ann)?;
+//!     ann.age = Some(42);
+//!     // Writes the age alone, so that nothing else conflicts with what other devices write.
+//!     tx.update(&ann)?;
+//!     assert_eq!(tx.get::<Person>("ann")?, Some(ann));
+//!     Ok::<_, WriteError>(())
+//! })?;
+//! # Ok::<(), WriteError>(())
+//! ```
+//!
 //! serde carries the values over, so a struct may also derive `Serialize` and `Deserialize` by itself and implement
 //! [`Object`] by hand. Fields of the realm's class that the struct does not have are left alone.
 //!

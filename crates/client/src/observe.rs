@@ -6,6 +6,32 @@
 //!
 //! Nothing is polled and nothing is lost: whoever does not keep up is told less often, not less. While nobody asks
 //! for the next item the file keeps the state of the last one.
+//!
+//! ```
+//! use bailiwick_client::observe::QueryChange;
+//! use bailiwick_client::{Query, Realm, Schema, object};
+//! use futures_util::StreamExt as _;
+//!
+//! object! {
+//!     struct Task { #[primary_key] _id: i64, text: String, is_done: bool }
+//! }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let realm = Realm::in_memory(Schema::new().with::<Task>())?;
+//! let open = Query::<Task>::new().equals("is_done", false).sort_by("text");
+//! let mut changes = realm.observe(open.clone())?;
+//! assert!(matches!(changes.next().await, Some(Ok(QueryChange::Initial(_)))));
+//!
+//! realm.write(|tx| tx.insert(&Task { _id: 1, text: "Buy milk".into(), is_done: false }))?;
+//! let Some(Ok(QueryChange::Changed { view, entered, .. })) = changes.next().await else {
+//!     panic!("a task has entered")
+//! };
+//! assert_eq!((&entered[0].key, entered[0].position), (&1.into(), Some(0)));
+//! assert_eq!(view.first(&open)?.map(|task| task.text), Some("Buy milk".to_owned()));
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(example())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod changes;
 mod class;
@@ -26,7 +52,7 @@ use crate::value::{PrimaryKey, stored};
 pub use changes::Changes;
 pub use class::{ClassChange, Modified};
 pub use object::ObjectChange;
-pub use query::{Change, Entry, QueryChange};
+pub use query::{Entry, ModifiedEntry, QueryChange};
 
 use source::Source;
 

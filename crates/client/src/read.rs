@@ -3,6 +3,36 @@
 //! A [`View`] is cheap to copy and to keep for a while, and never in the way of a writer. Objects are read from it by
 //! their keys, all of a class, or by a [`Query`]; as [`ObjectView`]s, which know their fields by name, or as
 //! [`Object`]s, the application's own structs.
+//!
+//! ```
+//! use bailiwick_client::{Query, Realm, Schema, WriteError, object};
+//!
+//! object! {
+//!     struct Item { #[primary_key] _id: i64, name: String, quantity: i64 }
+//! }
+//! let realm = Realm::in_memory(Schema::new().with::<Item>())?;
+//! realm.write(|tx| {
+//!     tx.insert(&Item { _id: 1, name: "Hammer".into(), quantity: 10 })?;
+//!     tx.insert(&Item { _id: 2, name: "Saw".into(), quantity: 0 })?;
+//!     tx.insert(&Item { _id: 3, name: "Nails".into(), quantity: 500 })
+//! })?;
+//!
+//! let view = realm.view()?;
+//! let in_stock = Query::<Item>::new().filter(|item| item.quantity > 0).sort_by("name");
+//! let names = view.find(&in_stock)?.map(|item| Ok(item?.name));
+//! assert_eq!(names.collect::<Result<Vec<_>, bailiwick_client::ReadError>>()?, ["Hammer", "Nails"]);
+//! assert_eq!(view.count(&Query::<Item>::new().equals("quantity", 0))?, 1);
+//!
+//! // By name, for programs that do not know the classes.
+//! let saw = view.object("Item", 2)?.expect("it was inserted");
+//! assert_eq!(saw.get("name")?.as_str(), Some("Saw"));
+//!
+//! // What is written later is not in the view.
+//! realm.write(|tx| tx.delete("Item", 2))?;
+//! assert_eq!(view.count(&Query::<Item>::new())?, 3);
+//! assert_eq!(realm.view()?.count(&Query::<Item>::new())?, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod found;

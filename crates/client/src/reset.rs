@@ -12,6 +12,41 @@
 //! | [`end`] | there is no record | |
 //!
 //! All are functions of [`Snapshot`](crate::local::Snapshot)s. Spec: client, section 7.
+//!
+//! An application chooses a [`ResetMode`](crate::session::ResetMode), and may look at the realm before and after:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use bailiwick_client::{Query, Realm, ResetMode, ResetObserver, Schema, User, View, object};
+//!
+//! object! {
+//!     struct Item { #[primary_key] _id: i64, name: String }
+//! }
+//!
+//! struct Report;
+//!
+//! impl ResetObserver for Report {
+//!     fn before(&self, _: &View) {}
+//!
+//!     fn after(&self, before: &View, after: &View, recovered: bool) {
+//!         let count = |view: &View| view.count(&Query::<Item>::new()).unwrap_or_default();
+//!         println!("{} items are {} now, recovered: {recovered}", count(before), count(after));
+//!     }
+//! }
+//!
+//! # async fn example(user: &User) -> Result<(), Box<dyn std::error::Error>> {
+//! let realm = user.realm("Store 42", Schema::new().with::<Item>()).reset_mode(ResetMode::Recover);
+//! let realm: Realm = realm.observe_resets(Arc::new(Report)).open().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A reset that is not made, or not to be made in mode manual, is [`SyncError::ClientReset`]. Then the realm can still
+//! be read, to save what is worth it; [`Realm::give_up`] lets it begin anew when it is opened the next time.
+//!
+//! [`SyncError::ClientReset`]: crate::session::SyncError::ClientReset
+//! [`Realm::give_up`]: crate::realm::Realm::give_up
 
 mod discard;
 mod error;

@@ -21,8 +21,7 @@
 mod stored;
 mod validate;
 
-use bailiwick_protocol::changeset::CollectionKind;
-
+pub use bailiwick_protocol::changeset::CollectionKind;
 pub use validate::{PropertyFault, SchemaError};
 
 /// The classes that an application uses. A realm may have more, of other applications.

@@ -9,6 +9,34 @@
 //!
 //! Nothing is written to the file here: [`WriteTransaction::finish`] gives what [`Realm::write`](crate::realm::Realm)
 //! commits. No clock, no randomness, no I/O but reading.
+//!
+//! ```
+//! use bailiwick_client::schema::{Class, PropertyType};
+//! use bailiwick_client::write::Problem;
+//! use bailiwick_client::{Realm, Schema, WriteError};
+//!
+//! let item = Class::new("Item").primary_key("_id", PropertyType::Int);
+//! let item = item.property("quantity", PropertyType::Int).list("tags", PropertyType::String);
+//! let item = item.dictionary("prices", PropertyType::Decimal).property("other", PropertyType::Mixed);
+//! let realm = Realm::in_memory(Schema::new().class(item))?;
+//!
+//! realm.write(|tx| {
+//!     let mut hammer = tx.create("Item", 1)?;
+//!     // Additions of several devices add up; of two values that are set the later one stays.
+//!     hammer.set("quantity", 10)?.add("quantity", -3)?;
+//!     hammer.list("tags")?.push("steel")?.insert(0, "tool")?;
+//!     hammer.set("other", "any type")?;
+//!     assert_eq!(hammer.get("quantity")?.as_int(), Some(7));
+//!
+//!     let error = hammer.set("quantity", "seven").unwrap_err();
+//!     assert_eq!(error.to_string(), "Item[1].quantity: the value should be of type int, not string");
+//!     assert!(matches!(tx.create("Item", 1).unwrap_err().problem(), Some(Problem::Exists)));
+//!     tx.create_or_update("Item", 1)?.set("quantity", 8)?;
+//!     tx.create("Item", 2)?;
+//!     tx.delete("Item", 2)
+//! })?;
+//! # Ok::<(), WriteError>(())
+//! ```
 
 mod assign;
 mod declare;

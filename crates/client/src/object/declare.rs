@@ -8,7 +8,7 @@ use crate::value::PrimaryKey;
 /// The class has the name of the struct and its properties have those of the fields, unless `as "..."` gives them
 /// another one. The first field is the `#[primary_key]`, except in a struct that is `#[embedded]`; a struct that is
 /// `#[asymmetric]` only travels to the server. All other attributes stay, those of serde included. Which types
-/// fields can have is told by [`object`](crate::object).
+/// fields can have is told by the module [`object`](mod@crate::object).
 ///
 /// ```
 /// use bailiwick_client::object;

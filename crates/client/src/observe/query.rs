@@ -23,7 +23,7 @@ pub enum QueryChange {
         /// Objects that it is not about any more, in their order before.
         left: Vec<Entry>,
         /// Objects that are different, in their order now.
-        changed: Vec<Change>,
+        modified: Vec<ModifiedEntry>,
     },
 }
 
@@ -38,7 +38,7 @@ pub struct Entry {
 
 /// An object that is different.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ModifiedEntry {
     /// The object.
     pub key: PrimaryKey,
     /// The fields that have changed, in the order of their names.
@@ -146,14 +146,14 @@ impl<T: Record + Send + 'static> Observer for QueryObserver<T> {
                 change
             }
         };
-        let (entered, left, changed) = change;
-        let is_same = entered.is_empty() && left.is_empty() && changed.is_empty();
+        let (entered, left, modified) = change;
+        let is_same = entered.is_empty() && left.is_empty() && modified.is_empty();
         let view = step.new.clone();
-        Ok((!is_same).then_some(QueryChange::Changed { view, entered, left, changed }))
+        Ok((!is_same).then_some(QueryChange::Changed { view, entered, left, modified }))
     }
 }
 
-type Told = (Vec<Entry>, Vec<Entry>, Vec<Change>);
+type Told = (Vec<Entry>, Vec<Entry>, Vec<ModifiedEntry>);
 
 impl Found {
     fn without_positions(self) -> Told {
@@ -162,7 +162,7 @@ impl Found {
         };
         let changed = self.changed.into_iter();
         let changed =
-            changed.map(|Modified { key, fields }| Change { key, fields, positions: None });
+            changed.map(|Modified { key, fields }| ModifiedEntry { key, fields, positions: None });
         (entries(self.entered), entries(self.left), changed.collect())
     }
 }
@@ -209,7 +209,7 @@ fn with_positions(before: &[Place], after: &[Place], changed: Vec<Modified>) -> 
         .into_iter()
         .filter_map(|Modified { key, fields }| {
             let positions = Some((*old.get(&key)?, *new.get(&key)?));
-            Some(Change { key, fields, positions })
+            Some(ModifiedEntry { key, fields, positions })
         })
         .collect();
     changed.sort_by_key(|change| change.positions.map(|(_, position)| position));

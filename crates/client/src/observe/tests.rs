@@ -183,14 +183,14 @@ fn a_filter_that_looks_further_is_asked_again() {
                 check_silent(&mut changes);
                 continue;
             }
-            let QueryChange::Changed { entered, left, changed, .. } = next(&mut changes) else {
+            let QueryChange::Changed { entered, left, modified, .. } = next(&mut changes) else {
                 panic!("only the first item is the initial state")
             };
             let keys = |entries: Vec<Entry>| {
                 entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>()
             };
             let (come, gone) = if enters { (vec![key(1)], vec![]) } else { (vec![], vec![key(1)]) };
-            assert_eq!((keys(entered), keys(left), changed), (come, gone, vec![]));
+            assert_eq!((keys(entered), keys(left), modified), (come, gone, vec![]));
         }
     }
 }
@@ -301,8 +301,8 @@ fn keys_after(
 ) -> Vec<PrimaryKey> {
     let view = match item {
         QueryChange::Initial(view) => view,
-        QueryChange::Changed { view, entered, left, changed } => {
-            let moved = changed.iter().filter_map(|change| {
+        QueryChange::Changed { view, entered, left, modified } => {
+            let moved = modified.iter().filter_map(|change| {
                 let (from, to) = change.positions?;
                 Some((from, Entry { key: change.key.clone(), position: Some(to) }))
             });
@@ -424,11 +424,11 @@ proptest! {
             match changes.next().now_or_never() {
                 None => prop_assert!(come.is_empty() && gone.is_empty() && other.is_empty()),
                 Some(item) => {
-                    let QueryChange::Changed { entered, left, changed, .. } = item.unwrap().unwrap() else { panic!() };
+                    let QueryChange::Changed { entered, left, modified, .. } = item.unwrap().unwrap() else { panic!() };
                     let keys = |entries: &[Entry]| entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>();
                     prop_assert_eq!((keys(&entered), keys(&left)), (come, gone));
-                    prop_assert!(changed.iter().all(|change| change.fields == ["rank"]));
-                    prop_assert_eq!(changed.into_iter().map(|change| change.key).collect::<Vec<_>>(), other);
+                    prop_assert!(modified.iter().all(|change| change.fields == ["rank"]));
+                    prop_assert_eq!(modified.into_iter().map(|change| change.key).collect::<Vec<_>>(), other);
                 }
             }
         }
