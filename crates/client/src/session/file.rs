@@ -126,7 +126,7 @@ impl File {
 
     /// Whether a session can be had.
     pub(super) fn is_ready(&self) -> bool {
-        self.status.is_some() && self.suspended_until.is_none()
+        self.status.is_some() && self.suspended_until.is_none() && !self.is_useless
     }
 
     /// The newest version that is known.

@@ -36,6 +36,8 @@ impl Connection {
         realm.main.marks.forget(Waiter::EndOfReset);
         let fresh = realm.fresh.get_or_insert_with(fresh_file);
         fresh.suspended_until = None;
+        // The copy of an earlier reset may have been removed when that could not be made.
+        fresh.status = None;
         fresh.marks.request_once(Waiter::FreshCopy);
     }
 

@@ -158,7 +158,12 @@ impl Connection {
         error: &SyncError,
         out: &mut Vec<Output>,
     ) {
-        if let Some(file) = self.realms.get_mut(&key).and_then(|realm| realm.file(role)) {
+        let Some(realm) = self.realms.get_mut(&key) else { return };
+        if let (FileRole::Main, Reset::Applying(_)) = (role, &realm.reset) {
+            // Made or not, the fresh copy is gone. If it was not made, the server demands it again.
+            realm.reset = Reset::None;
+        }
+        if let Some(file) = realm.file(role) {
             file.status = None;
         }
         match role {

@@ -213,3 +213,62 @@ fn uploads_go_on_at_once_after_a_reset() {
     complete_fresh(&mut rig);
     assert!(rig.sent.iter().any(|message| message.name() == "upload"), "{:?}", rig.sent);
 }
+
+/// The application has sync go on, and the server demands a reset again: the copy of before is not there any more.
+#[track_caller]
+fn check_begins_anew(rig: &mut Rig) {
+    rig.realms.get_mut(&RealmKey(1)).unwrap().fresh = None;
+    rig.sent.clear();
+    rig.input(Input::Resume(RealmKey(1)));
+    rig.settle();
+    let session = rig.sent[0].session().0;
+    rig.expect(&[
+        &format!("bind {session} 3 0 0 0\n\"1\""),
+        &format!("ident {session} 2 4242 1 0 1 777\n"),
+        &format!("mark {session} 2\n"),
+    ]);
+    rig.receive(demand(session, "ClientReset"));
+    let fresh = session + 1;
+    rig.expect(&[&format!("unbind {session}\n"), &format!("bind {fresh} 3 0 1 0\n\"1\"")]);
+}
+
+#[test]
+fn a_reset_after_a_refused_one_begins_with_another_copy() {
+    let mut rig = demanded(ResetMode::DiscardLocal, "ClientReset");
+    rig.receive("ident 2 3 4243\n");
+    rig.receive("download 2 7 0 7 777 0 0 0 0 0 0\n");
+    rig.hear("mark 2 1\n");
+    rig.answer(StorageAnswer::ResetFailed("again".to_owned()));
+    check_begins_anew(&mut rig);
+}
+
+#[test]
+fn a_reset_after_one_that_broke_off_begins_with_another_copy() {
+    let mut rig = demanded(ResetMode::DiscardLocal, "ClientReset");
+    rig.receive("ident 2 3 4243\n");
+    rig.receive("download 2 7 0 7 777 0 0 0 0 0 0\n");
+    rig.hear("mark 2 1\n");
+    rig.step();
+    assert!(matches!(rig.requests[0], (_, FileRole::Main, StorageRequest::Reset { .. })));
+    rig.answer(StorageAnswer::Failed(SyncError::File("m".to_owned())));
+    rig.realms.get_mut(&RealmKey(1)).unwrap().reset_pending = false;
+    check_begins_anew(&mut rig);
+}
+
+#[test]
+fn a_useless_copy_gets_no_session() {
+    let mut rig = demanded(ResetMode::DiscardLocal, "ClientReset");
+    rig.receive("ident 2 3 4243\n");
+    rig.hear("download 2 5 0 7 777 0 0 0 0 0 0\n");
+    let integration = rig.requests.pop_front().unwrap();
+    rig.receive(demand(2, "ClientReset"));
+    rig.input(Input::Resume(RealmKey(1)));
+    rig.settle();
+    let session = rig.sent.back().unwrap().session().0;
+    rig.receive(demand(session, "ClientReset"));
+    rig.sent.clear();
+    // Only now the copy that is to be removed can be removed.
+    rig.requests.push_front(integration);
+    rig.settle();
+    rig.expect(&[&format!("bind {} 3 0 1 0\n\"1\"", session + 1)]);
+}
