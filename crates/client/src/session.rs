@@ -65,6 +65,8 @@ pub struct Connection {
     is_located: bool,
     /// The access token is being refreshed.
     refresh: Option<Refresh>,
+    /// When that was done last.
+    refreshed_at: Option<Time>,
     realms: BTreeMap<RealmKey, Realm>,
     /// The sessions of the connection.
     sessions: BTreeMap<SessionIdent, (RealmKey, FileRole)>,
@@ -92,6 +94,7 @@ impl Connection {
             lost_at: None,
             is_located: false,
             refresh: None,
+            refreshed_at: None,
             realms: BTreeMap::new(),
             sessions: BTreeMap::new(),
             last_ident: SessionIdent::CONNECTION,
@@ -116,14 +119,12 @@ impl Connection {
                     realm.tell_progress(out);
                 }
             }
-            (_, Input::WaitForUpload(realm, wait)) => match self.realms.get_mut(&realm) {
-                Some(realm) => realm.wait_for_upload(wait, out),
-                None => out.push(Output::WaitDone(wait, Err(SyncError::Ended))),
-            },
-            (_, Input::WaitForDownload(realm, wait)) => match self.realms.get_mut(&realm) {
-                Some(realm) => realm.wait_for_download(wait, out),
-                None => out.push(Output::WaitDone(wait, Err(SyncError::Ended))),
-            },
+            (_, Input::WaitForUpload(realm, wait)) => {
+                self.wait(realm, wait, Realm::wait_for_upload, out);
+            }
+            (_, Input::WaitForDownload(realm, wait)) => {
+                self.wait(realm, wait, Realm::wait_for_download, out);
+            }
             (_, Input::Stored(realm, role, answer)) => {
                 self.on_stored(now, realm, role, answer, out);
             }
@@ -133,7 +134,7 @@ impl Connection {
                 up.heartbeat.hurry(now);
                 self.cancel_delays();
             }
-            (Link::Waiting { .. }, Input::Reconnect) => {
+            (Link::Waiting { .. } | Link::GivenUp(_), Input::Reconnect) => {
                 self.link = Link::Down;
                 self.cancel_delays();
             }
@@ -149,12 +150,15 @@ impl Connection {
                 self.fail(now, verdict::disconnect(&reason), out);
             }
             // Of a connection that is gone.
-            (Link::Down | Link::Waiting { .. } | Link::Up(_), Input::Connected(_))
+            (
+                Link::Down | Link::Waiting { .. } | Link::GivenUp(_) | Link::Up(_),
+                Input::Connected(_),
+            )
             | (
-                Link::Down | Link::Waiting { .. } | Link::Connecting { .. },
+                Link::Down | Link::Waiting { .. } | Link::GivenUp(_) | Link::Connecting { .. },
                 Input::Received(_) | Input::Writable,
             )
-            | (Link::Down | Link::Waiting { .. }, Input::Disconnected(_)) => (),
+            | (Link::Down | Link::Waiting { .. } | Link::GivenUp(_), Input::Disconnected(_)) => (),
         }
         self.run(now, out);
     }
@@ -188,6 +192,23 @@ impl Connection {
             realm.wake(None);
         }
         self.link.forgive();
+    }
+
+    /// Somebody waits, unless it would be in vain.
+    fn wait(
+        &mut self,
+        realm: RealmKey,
+        wait: WaitKey,
+        begin: impl FnOnce(&mut Realm, WaitKey, &mut Vec<Output>),
+        out: &mut Vec<Output>,
+    ) {
+        let Some(realm) = self.realms.get_mut(&realm) else {
+            return out.push(Output::WaitDone(wait, Err(SyncError::Ended)));
+        };
+        begin(realm, wait, out);
+        if let (Activity::Active, Link::GivenUp(error)) = (&realm.activity, &self.link) {
+            realm.fail_waits(error, out);
+        }
     }
 
     fn cancel_delays(&mut self) {

@@ -1,6 +1,7 @@
 //! The connection itself: making it, keeping it, losing it. Spec: client, sections 2 and 6.
 
 use std::mem;
+use std::time::Duration;
 
 use bailiwick_protocol::ident::SessionIdent;
 use bailiwick_protocol::message::ClientMessage;
@@ -17,8 +18,10 @@ use super::verdict::{self, Remedy, Retry, Verdict};
 pub(super) enum Link {
     /// Nobody needs one.
     Down,
-    /// There is none until then, or until somebody asks for it.
-    Waiting { until: Option<Time> },
+    /// There is none until then.
+    Waiting { until: Time },
+    /// There is none until somebody asks for it, because of this.
+    GivenUp(SyncError),
     /// It is being made.
     Connecting { give_up_at: Time },
     /// There is one.
@@ -45,10 +48,14 @@ pub(super) enum Refresh {
     Wait,
 }
 
+/// A token that was refreshed no longer ago than this is not the reason why a connection fails, so that a server which
+/// says so is not asked again at once, whatever was between.
+const RECENT_REFRESH: Duration = Duration::from_secs(60);
+
 impl Link {
     /// Somebody asks for a connection that was given up.
     pub(super) fn forgive(&mut self) {
-        if let Self::Waiting { until: None } = self {
+        if let Self::GivenUp(_) = self {
             *self = Self::Down;
         }
     }
@@ -59,7 +66,7 @@ impl Connection {
     pub(super) fn check_link(&mut self, now: Time, out: &mut Vec<Output>) {
         let is_needed = self.realms.values().any(Realm::needs_connection);
         match &mut self.link {
-            Link::Waiting { until: Some(until) } if *until <= now => self.link = Link::Down,
+            Link::Waiting { until } if *until <= now => self.link = Link::Down,
             Link::Connecting { give_up_at } if *give_up_at <= now => {
                 out.push(Output::Disconnect);
                 self.fail(now, verdict::timeout(self.is_located), out);
@@ -85,7 +92,7 @@ impl Connection {
                     self.link = Link::Down;
                 }
             }
-            Link::Down | Link::Waiting { .. } | Link::Connecting { .. } => (),
+            Link::Down | Link::Waiting { .. } | Link::GivenUp(_) | Link::Connecting { .. } => (),
         }
         if let Link::Down = self.link
             && self.refresh.is_none()
@@ -128,23 +135,23 @@ impl Connection {
         let bound = self.bound_realms();
         self.lose(now, out);
         let is_repeated = self.backoff.repeats(failure);
-        let until = match retry {
-            Retry::Never => None,
+        self.link = match retry {
+            Retry::Never => Link::GivenUp(report.clone().unwrap_or(SyncError::Ended)),
             Retry::After(growth) => {
                 let delay = self.backoff.delay(failure, growth, &mut self.random);
-                Some(now + delay)
+                Link::Waiting { until: now + delay }
             }
         };
-        self.link = Link::Waiting { until };
         if let Some(error) = &report {
             self.report(error, &remedy, out);
         }
-        self.remedy(remedy, is_repeated, &bound, out);
+        self.remedy(now, remedy, is_repeated, &bound, out);
     }
 
     /// Does what is to be done before the next connection.
     fn remedy(
         &mut self,
+        now: Time,
         remedy: Remedy,
         is_repeated: bool,
         bound: &[RealmKey],
@@ -152,7 +159,11 @@ impl Connection {
     ) {
         match remedy {
             Remedy::Nothing | Remedy::End => (),
-            Remedy::Token => self.refresh_token(is_repeated, out),
+            Remedy::Token => {
+                let is_recent = |at| now.saturating_sub(at) < RECENT_REFRESH;
+                let is_new = self.refreshed_at.is_some_and(is_recent);
+                self.refresh_token(is_repeated || is_new, out);
+            }
             Remedy::Location => {
                 self.is_located = true;
                 out.push(Output::RefreshLocation);
@@ -218,10 +229,14 @@ impl Connection {
     ) {
         let Some(then) = self.refresh.take() else { return };
         match (result, &mut self.link) {
-            (Ok(()), Link::Waiting { until: Some(until) }) if then == Refresh::Connect => {
-                *until = now;
+            (Ok(()), link) => {
+                self.refreshed_at = Some(now);
+                if let Link::Waiting { until } = link
+                    && then == Refresh::Connect
+                {
+                    *until = now;
+                }
             }
-            (Ok(()), _) => (),
             (Err(error), _) => self.end_all(&error, out),
         }
     }
@@ -229,8 +244,8 @@ impl Connection {
     /// When something is to be done about the connection.
     pub(super) fn link_deadline(&self) -> Option<Time> {
         match &self.link {
-            Link::Down => None,
-            Link::Waiting { until } => *until,
+            Link::Down | Link::GivenUp(_) => None,
+            Link::Waiting { until } => Some(*until),
             Link::Connecting { give_up_at } => Some(*give_up_at),
             Link::Up(up) => {
                 let heartbeat = (self.is_reading || !up.heartbeat.is_waiting())

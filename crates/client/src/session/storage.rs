@@ -85,7 +85,7 @@ impl Connection {
         let Some(file) = realm.file(role) else { return };
         let progress = status.state.progress;
         let reset_pending = status.reset_pending;
-        file.status = Some(status);
+        let before = file.status.replace(status);
         let mut compensations = Vec::new();
         match pending {
             Pending::Identify(session) => {
@@ -95,7 +95,10 @@ impl Connection {
             }
             Pending::Integrate(session) => {
                 file.backoff.reset();
-                self.backoff.reset();
+                // Otherwise the same may follow on it in each connection.
+                if before.is_none_or(|before| before.state.progress != progress) {
+                    self.backoff.reset();
+                }
                 if let Some(session) = file.session(session) {
                     session.uploads.acknowledged(progress.upload);
                     let integrated = progress.download.server_version;

@@ -194,6 +194,60 @@ fn a_token_that_does_not_help_is_not_tried_again_at_once() {
 }
 
 #[test]
+fn a_server_that_wants_ever_new_tokens_is_not_hammered() {
+    // Each connection works for a moment.
+    let ends: [fn(&mut Rig); 2] = [
+        |rig| rig.input(Input::Disconnected(Disconnect::Closed(4001, String::new()))),
+        |rig| rig.hear(json_error(100, 0, "RefreshUser", true, "")),
+    ];
+    for end in ends {
+        let mut rig = Rig::synced();
+        for round in 0..10 {
+            let session = rig.machine.last_ident.0;
+            rig.receive(format!("download {session} {0} 0 {0} 777 3 1 0 0 0 0\n", round + 2));
+            end(&mut rig);
+            rig.input(Input::TokenRefreshed(Ok(())));
+            if !rig.is_connecting {
+                rig.wake();
+            }
+            rig.settle();
+        }
+        assert!(rig.now > Duration::from_secs(5), "ten connections in {:?}", rig.now);
+    }
+    let mut rig = connecting(true);
+    let start = rig.now;
+    for _ in 0..10 {
+        rig.input(Input::Connected(Err(ConnectError::Status(401))));
+        rig.input(Input::TokenRefreshed(Ok(())));
+        if !rig.is_connecting {
+            rig.wake();
+        }
+        rig.settle();
+        rig.input(Input::Disconnected(Disconnect::Closed(4001, String::new())));
+        rig.input(Input::TokenRefreshed(Ok(())));
+        if !rig.is_connecting {
+            rig.wake();
+        }
+        rig.is_connecting = false;
+    }
+    assert!(rig.now - start > Duration::from_secs(5), "ten connections in {:?}", rig.now - start);
+}
+
+#[test]
+fn a_violation_after_a_download_without_news_counts_as_repeated() {
+    let mut rig = Rig::synced();
+    let start = rig.now;
+    for _ in 0..5 {
+        let session = rig.machine.last_ident.0;
+        rig.receive(format!("download {session} 1 0 1 777 3 1 0 0 0 0\n"));
+        rig.hear("garbage");
+        rig.wake();
+        rig.settle();
+    }
+    assert!(rig.now - start > Duration::from_secs(20), "{:?}", rig.now - start);
+}
+
+#[test]
 fn a_user_whose_token_cannot_be_refreshed_is_logged_out() {
     let mut rig = connecting(true);
     rig.wait_for_download(1, 7);

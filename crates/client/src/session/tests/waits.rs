@@ -4,7 +4,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 use bytes::Bytes;
 
 use super::rig::Rig;
-use crate::session::{Disconnect, Input, RealmKey, ResetMode, WaitKey};
+use crate::session::{ConnectError, Disconnect, Input, RealmKey, ResetMode, WaitKey};
 
 const NOW: OriginTimestamp = OriginTimestamp(5);
 
@@ -109,4 +109,39 @@ fn who_waits_goes_on_waiting_while_the_realm_is_paused() {
     rig.log.clear();
     rig.receive("mark 2 3\n");
     rig.expect_outputs(&["wait 1 done"]);
+}
+
+#[test]
+fn nobody_waits_for_a_connection_that_was_given_up() {
+    let mut rig = Rig::synced();
+    rig.input(Input::Disconnected(Disconnect::Network("gone".to_owned())));
+    rig.wake();
+    rig.is_connecting = false;
+    rig.input(Input::Connected(Err(ConnectError::Status(404))));
+    rig.log.clear();
+    let fatal = "failed: fatal: cannot connect: the server answers with HTTP status 404";
+    rig.wait_for_download(1, 1);
+    rig.wait_for_upload(1, 2);
+    rig.expect_outputs(&[&format!("wait 1 {fatal}"), "wait 2 done"]);
+    rig.commit(1, Bytes::from_static(b"one"), NOW);
+    rig.wait_for_upload(1, 3);
+    rig.expect_outputs(&["1: progress 0+0 0/3", &format!("wait 3 {fatal}")]);
+    // Who has it rest does not expect anything.
+    rig.input(Input::Pause(RealmKey(1)));
+    rig.wait_for_download(1, 4);
+    rig.expect_outputs(&[]);
+    rig.input(Input::Resume(RealmKey(1)));
+    rig.wait_for_upload(1, 5);
+    rig.settle();
+    let session = rig.sent.back().unwrap().session().0;
+    let mark = rig.marks.values().last().copied().unwrap();
+    rig.receive(format!("mark {session} {mark}\n"));
+    rig.receive(format!("download {session} 1 0 1 777 4 1 0 0 0 0\n"));
+    rig.expect_outputs(&[
+        "Connect",
+        "1: connected true",
+        "wait 4 done",
+        "1: progress 0+0 3/3",
+        "wait 5 done",
+    ]);
 }
