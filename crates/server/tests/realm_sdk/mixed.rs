@@ -8,6 +8,7 @@ mod crash;
 mod device;
 mod dump;
 mod edits;
+mod instructions;
 mod live;
 mod partitions;
 mod random_edits;

@@ -8,8 +8,10 @@ use bailiwick_protocol::changeset::json::ChangesetJson;
 use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Path, Target};
 use bailiwick_protocol::handshake::{SyncMode, offer};
 use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
+use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_protocol::message::{
-    Bind, ClientIdent, ClientMessage, Mark, RequestIdent, ServerMessage, UploadEntry, UploadHeader,
+    Bind, ClientIdent, ClientMessage, Download, Mark, RequestIdent, ServerMessage, UploadEntry,
+    UploadHeader,
 };
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{
@@ -37,6 +39,7 @@ pub(crate) struct Peer {
     version: ProtocolVersion,
     integrated: ServerVersion,
     written: ClientVersion,
+    downloaded: Vec<Changeset>,
 }
 
 impl Peer {
@@ -47,7 +50,8 @@ impl Peer {
         let token = log_in(&address);
         let (socket, version) = runtime.block_on(upgrade(&address, &token));
         let (integrated, written) = (ServerVersion(0), ClientVersion(1));
-        let mut peer = Self { runtime, socket, version, integrated, written };
+        let downloaded = Vec::new();
+        let mut peer = Self { runtime, socket, version, integrated, written, downloaded };
 
         peer.send(&ClientMessage::Bind(Bind {
             session: SESSION,
@@ -81,6 +85,11 @@ impl Peer {
         self.upload(&changeset);
     }
 
+    /// What devices had written when it connected.
+    pub(crate) fn downloaded(&self) -> &[Changeset] {
+        &self.downloaded
+    }
+
     fn identify(&mut self, file_ident: FileIdent, file_ident_salt: Salt) {
         self.send(&ClientMessage::Ident(ClientIdent {
             session: SESSION,
@@ -90,16 +99,22 @@ impl Peer {
             latest_server_version: SaltedVersion::default(),
         }));
         self.send(&ClientMessage::Mark(Mark { session: SESSION, request_ident: RequestIdent(1) }));
-        let mut integrated = ServerVersion(0);
+        let (mut integrated, mut downloaded) = (ServerVersion(0), Vec::new());
         self.wait_for(|message| match message {
             ServerMessage::Download(download) => {
                 integrated = download.header.download_cursor.server_version;
+                let plain = download.body.clone().inflate(DEFAULT_MAX_PLAIN_LEN).unwrap();
+                downloaded.extend(
+                    Download::entries(plain)
+                        .map(|entry| Changeset::decode(&entry.unwrap().changeset).unwrap()),
+                );
                 None
             }
             ServerMessage::Mark(_) => Some(()),
             _ => None,
         });
         self.integrated = integrated;
+        self.downloaded = downloaded;
     }
 
     fn upload(&mut self, changeset: &Changeset) {

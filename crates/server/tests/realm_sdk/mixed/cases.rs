@@ -119,8 +119,8 @@ pub(super) const CASES: &[RustCase] = &[
         "a swap and a replacement are both carried out",
         |e| e.set("list", vec!["a", "b", "c"]),
         |e| {
-            e.move_to("list", 0, 2)?;
-            e.move_to("list", 1, 0)
+            e.move_to("list", 2, 0)?;
+            e.move_to("list", 1, 2)
         },
         |e| e.replace("list", 1, "theirs"),
     ),
@@ -241,8 +241,10 @@ pub(super) const CASES: &[RustCase] = &[
     once(
         "edits of different fields of an embedded object are both kept",
         |e| {
-            let inner = object([("z", 1.into()), ("marks", vec!["m"].into())]);
-            e.set("part", object([("x", 1.into()), ("y", 1.into()), ("inner", inner)]))
+            let mut t = e.t()?;
+            let mut part = t.embed("part")?;
+            let mut inner = part.set("x", 1)?.set("y", 1)?.embed("inner")?;
+            inner.set("z", 1)?.list("marks")?.push("m").map(drop)
         },
         |e| e.t()?.embedded("part")?.set("x", 2)?.embedded("inner")?.set("z", 2).map(drop),
         |e| {
@@ -259,7 +261,10 @@ pub(super) const CASES: &[RustCase] = &[
     ),
     once(
         "removing an embedded object beats a later edit of it",
-        |e| e.set("part", object([("x", 1.into()), ("inner", object([("z", 1.into())]))])),
+        |e| {
+            let mut t = e.t()?;
+            t.embed("part")?.set("x", 1)?.embed("inner")?.set("z", 1).map(drop)
+        },
         |e| e.t()?.embedded("part")?.delete(),
         |e| e.t()?.embedded("part")?.set("x", 2)?.embedded("inner")?.set("z", 2).map(drop),
     ),

@@ -3,11 +3,11 @@
 
 use super::cases::{CASES as RUST_CASES, RustCase};
 use super::device::{RustDevice, settle};
-use super::edits::{Edit, Edits};
+use super::edits::{Edits, T, edit};
 use super::random_edits::RandomEdits;
 use super::schemas::thing;
 use crate::conflicts::cases::{CASES, Case};
-use crate::conflicts::{KEYS_PER_CASE, with_objects, with_t};
+use crate::conflicts::{with_objects, with_t};
 use crate::device::{Device, later};
 use crate::dump::Dump;
 use crate::server::Server;
@@ -65,8 +65,8 @@ fn run_cases([ours, theirs]: [Side<'_>; 2], first: First, (sdk, rust): (&Device,
                 i,
                 &format!("create('Thing', {{ _id: base }}); {}", with_t(case.base)),
             )),
-            Side::Rust(device) => write(device, i, |edit| {
-                edit.create(super::edits::T)?;
+            Side::Rust(device) => edit(device, i, |edit| {
+                edit.create(T)?;
                 (rust_case.base)(edit)
             }),
         }
@@ -143,20 +143,11 @@ fn agree_with_newcomers(
     contents
 }
 
-fn write(
-    device: &RustDevice,
-    case: usize,
-    edit: impl FnOnce(&mut Edit<'_, '_>) -> Result<(), bailiwick_client::WriteError>,
-) {
-    let base = i64::try_from((case + 1) * KEYS_PER_CASE).unwrap();
-    device.write(|tx| edit(&mut Edit { tx, base }));
-}
-
 impl Side<'_> {
     fn edit(self, case: usize, (javascript, rust): Pick) {
         match self {
             Side::Sdk(device) => device.write(&with_objects(case, javascript(&CASES[case]))),
-            Side::Rust(device) => write(device, case, rust(&RUST_CASES[case])),
+            Side::Rust(device) => edit(device, case, rust(&RUST_CASES[case])),
         }
     }
 

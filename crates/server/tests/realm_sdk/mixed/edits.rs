@@ -4,6 +4,9 @@ use bailiwick_client::value::Link;
 use bailiwick_client::write::{DictionaryMut, ListMut, ObjectMut, SetMut};
 use bailiwick_client::{Value, WriteError, WriteTransaction};
 
+use super::device::RustDevice;
+use crate::conflicts::KEYS_PER_CASE;
+
 /// A transaction about three objects: `T`, and two others that there may be.
 pub(super) struct Edit<'t, 'a> {
     pub(super) tx: &'t mut WriteTransaction<'a>,
@@ -134,6 +137,17 @@ impl<'a> Edit<'_, 'a> {
     pub(super) fn drop_key(&mut self, field: &str, key: &str) -> Result<(), WriteError> {
         self.map(field, |map| map.remove(key).map(drop))
     }
+}
+
+/// Carries out a transaction about the objects of a case.
+#[track_caller]
+pub(super) fn edit(
+    device: &RustDevice,
+    case: usize,
+    edit: impl FnOnce(&mut Edit<'_, '_>) -> Result<(), WriteError>,
+) {
+    let base = i64::try_from((case + 1) * KEYS_PER_CASE).unwrap();
+    device.write(|tx| edit(&mut Edit { tx, base }));
 }
 
 /// A new embedded object.

@@ -1,11 +1,12 @@
-//! The edits of `random_edits.mjs`, as a program in Rust makes them.
+//! The edits of `random_edits.mjs`, as a program in Rust makes them, and what that SDK
+//! does not have: increments, and dictionaries and sets that are cleared at once.
 
 use bailiwick_client::value::Link;
 use bailiwick_client::write::{ListMut, ObjectMut};
 use bailiwick_client::{Value, WriteError, WriteTransaction};
 
 use super::device::RustDevice;
-use super::edits::{object, x};
+use super::edits::{entries, object, x};
 
 const KEYS: [i64; 4] = [1, 2, 3, 4];
 // Of different lengths: the SDK takes two removals of different strings for the same if their positions in the changesets are.
@@ -43,7 +44,7 @@ impl RandomEdits {
         }
         let other = self.pick(KEYS);
         let other = tx.find("Thing", other)?.map(|other| Link::new("Thing", other.key()));
-        let what = self.below(30);
+        let what = self.below(34);
         if what == 0 {
             return if self.below(4) == 0 { tx.delete("Thing", key) } else { Ok(()) };
         }
@@ -120,6 +121,16 @@ impl RandomEdits {
                 }
                 None => Ok(()),
             },
+            30 if !thing.get("count")?.is_null() => thing.add("count", self.number(10)).map(drop),
+            31 if self.below(8) == 0 => {
+                let (key, entry) = (self.pick(WORDS), self.word().into());
+                thing.set("map", entries([(key, entry)])).map(drop)
+            }
+            32 if self.below(8) == 0 => thing.dictionary("linkMap")?.clear().map(drop),
+            33 if self.below(8) == 0 => {
+                let set = self.pick(["set", "linkSet"]);
+                thing.set_of(set)?.clear().map(drop)
+            }
             _ => Ok(()),
         }
     }
