@@ -41,16 +41,9 @@ impl Connection {
         fresh.marks.request_once(Waiter::FreshCopy);
     }
 
-    /// All of the fresh copy that the MARK asked for is there.
+    /// All of the fresh copy that the MARK asked for is there. The main file goes on from where the copy is, even if
+    /// the server has got more meanwhile, as one that is written to all the time always has.
     pub(super) fn finish_fresh(&mut self, key: RealmKey, out: &mut Vec<Output>) {
-        let Some(realm) = self.realms.get_mut(&key) else { return };
-        let Some(fresh) = &mut realm.fresh else { return };
-        let Some(status) = &fresh.status else { return };
-        let progress = status.state.progress;
-        // The main file goes on from the latest version, so nothing before that may be missing.
-        if progress.download.server_version < progress.latest.version {
-            return fresh.marks.request(Waiter::FreshCopy);
-        }
         self.end_session(key, FileRole::Fresh, out);
         let Some(realm) = self.realms.get_mut(&key) else { return };
         realm.reset = match std::mem::replace(&mut realm.reset, Reset::None) {

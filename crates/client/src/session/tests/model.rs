@@ -79,7 +79,7 @@ impl ModelRealm {
 
     fn reset(&mut self, mode: ResetMode) -> StorageAnswer {
         let fresh = self.fresh.take().unwrap().state;
-        let at = fresh.progress.latest.version;
+        let at = fresh.progress.download.server_version;
         let acknowledged = self.main.state.progress.upload.client_version;
         let main = &mut self.main;
         let recovered = mode != ResetMode::DiscardLocal;

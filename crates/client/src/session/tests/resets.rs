@@ -80,16 +80,18 @@ fn resets_that_may_not_be_made_are_the_applications_business() {
 }
 
 #[test]
-fn the_fresh_copy_is_downloaded_to_the_head() {
+fn a_server_that_has_ever_more_does_not_hold_a_reset_up() {
     let mut rig = demanded(ResetMode::DiscardLocal, "ClientReset");
     rig.receive("ident 2 3 4243\n");
     rig.receive("download 2 5 0 7 777 0 0 0 0 0 0\n");
     rig.receive("mark 2 1\n");
     rig.sent.drain(..4);
-    rig.expect(&["mark 2 2\n"]);
-    rig.receive("download 2 7 0 7 777 0 0 0 0 0 0\n");
-    rig.receive("mark 2 2\n");
-    assert_eq!(rig.sent[0].name(), "unbind");
+    rig.expect(&[
+        "unbind 2\n",
+        "bind 3 3 0 0 0\n\"1\"",
+        "ident 3 3 4243 5 0 7 777\n",
+        "mark 3 2\n",
+    ]);
 }
 
 #[test]
