@@ -62,6 +62,7 @@ mod translate;
 
 pub use discard::discard_local;
 pub use error::{ResetFailure, ResetRefused};
+pub(crate) use guard::is_given_up;
 pub use guard::{ResetDemand, end, fail, guard, is_fresh_copy_of, mark_fresh_copy};
 pub use manual::{give_up, recovery_path};
 pub(crate) use observer::Observation;

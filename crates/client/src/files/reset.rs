@@ -10,7 +10,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 
 use super::{FilesError, Newest, RealmFiles, with_sources};
 use crate::local::{LocalFile, PendingReset, ResetStage, Snapshot};
-use crate::reset::{self, ResetDemand, ResetFailure, ResetObserver};
+use crate::reset::{self, ResetDemand, ResetFailure, ResetObserver, ResetRefused};
 use crate::session::{FileRole, ResetMode, StorageAnswer};
 
 impl RealmFiles {
@@ -49,6 +49,11 @@ impl RealmFiles {
         let fresh = self.file(FileRole::Fresh)?.snapshot()?;
         let writer = self.main.write();
         let before = writer.snapshot()?;
+        if before.pending_reset().is_some_and(reset::is_given_up) {
+            drop((writer, fresh));
+            // Since the reset has begun.
+            return self.fail_reset(&with_sources(&ResetRefused::Manual));
+        }
         let planned = match mode {
             ResetMode::DiscardLocal => {
                 reset::discard_local(&before, &fresh).map(|batch| (batch, false))

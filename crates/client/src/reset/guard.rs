@@ -41,7 +41,7 @@ pub fn guard(
     library_version: &str,
 ) -> Result<(ResetMode, Batch), ResetRefused> {
     let wanted = wanted_mode(demand)?;
-    if main.pending_reset().is_some_and(|record| record.stage == ResetStage::GivenUp) {
+    if main.pending_reset().is_some_and(is_given_up) {
         return Err(ResetRefused::Manual);
     }
     let found = main.pending_reset().filter(|record| {
@@ -73,15 +73,27 @@ pub fn guard(
     Ok((mode, record_only(main, Some(record))))
 }
 
-/// Records that the reset that has begun cannot be made, so that it is not begun again.
+/// Records that the reset that has begun cannot be made, so that it is not begun again. A file that was given up
+/// stays so.
 pub fn fail(main: &Snapshot) -> Batch {
     let record = main.pending_reset().cloned();
-    record_only(main, record.map(|record| PendingReset { stage: ResetStage::Failed, ..record }))
+    record_only(
+        main,
+        record.map(|record| match record.stage {
+            ResetStage::GivenUp => record,
+            _ => PendingReset { stage: ResetStage::Failed, ..record },
+        }),
+    )
 }
 
-/// Forgets the record of a reset that is through.
+/// Forgets the record of a reset that is through. A file that was given up stays so.
 pub fn end(main: &Snapshot) -> Batch {
-    record_only(main, None)
+    record_only(main, main.pending_reset().filter(|record| is_given_up(record)).cloned())
+}
+
+/// Whether the application has given the file up.
+pub(crate) fn is_given_up(record: &PendingReset) -> bool {
+    record.stage == ResetStage::GivenUp
 }
 
 /// Marks a fresh copy, right after it was made, with the file that it is to replace.

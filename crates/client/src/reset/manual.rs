@@ -8,7 +8,7 @@ use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::version::OriginTimestamp;
 
-use super::guard::record_only;
+use super::guard::{is_given_up, record_only};
 use crate::local::{Batch, EffectiveMode, PendingReset, ResetStage, Snapshot};
 
 /// The batch that gives the main file up: when the realm is opened the next time, the file is moved to
@@ -37,7 +37,7 @@ pub fn give_up(main: &Snapshot, now: OriginTimestamp) -> Batch {
 ///
 /// The name has the time at which that was, so that a file that is given up later does not come in its way.
 pub fn recovery_path(path: &Path, main: &Snapshot) -> Option<PathBuf> {
-    let record = main.pending_reset().filter(|record| record.stage == ResetStage::GivenUp)?;
+    let record = main.pending_reset().filter(|record| is_given_up(record))?;
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".given-up-{}", record.time));
     Some(aside.into())

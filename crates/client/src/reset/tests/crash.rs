@@ -258,6 +258,41 @@ fn what_cannot_be_recovered_is_discarded_where_that_is_wanted() {
     assert_eq!(disk.names(), ["server"]);
 }
 
+#[test]
+fn a_file_that_was_given_up_stays_so() {
+    let give_up = |disk: &Disk| {
+        let writer = disk.main.write();
+        writer.commit(&crate::reset::give_up(&writer.snapshot().unwrap(), NOW)).unwrap();
+    };
+    #[track_caller]
+    fn check(disk: &Disk, names: &[&str]) {
+        let stage = disk.main.snapshot().unwrap().pending_reset().map(|record| record.stage);
+        assert_eq!(stage, Some(ResetStage::GivenUp));
+        assert_eq!(disk.names(), names);
+    }
+    // Before the server's state is taken over.
+    let disk = Disk::new();
+    let files = disk.start();
+    download(&disk, &files, 3);
+    begin(&files, ResetMode::DiscardLocal);
+    give_up(&disk);
+    let answer = reset(&files, ResetMode::DiscardLocal);
+    assert!(matches!(answer, StorageAnswer::ResetFailed(_)), "{answer:?}");
+    check(&disk, &["offline"]);
+    // Before the end of it is recorded.
+    let disk = Disk::new();
+    let files = disk.start();
+    download(&disk, &files, 3);
+    begin(&files, ResetMode::DiscardLocal);
+    reset(&files, ResetMode::DiscardLocal);
+    give_up(&disk);
+    assert!(matches!(
+        files.execute(FileRole::Main, StorageRequest::EndReset, NOW),
+        StorageAnswer::Ready(_)
+    ));
+    check(&disk, &["server"]);
+}
+
 /// What an application saw, and whether it panics.
 #[derive(Default)]
 struct Witness {
