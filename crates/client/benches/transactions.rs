@@ -103,7 +103,7 @@ fn write_row(database: &Database, key: u64) {
 
 fn synced(folder: &Path) -> Realm {
     let options = OpenOptions::new(Owner { app_id: "kennel".into(), ..Owner::default() });
-    let file = LocalFile::open(&folder.join("dogs"), &options).unwrap();
+    let file = LocalFile::open(folder.join("dogs"), &options).unwrap();
     Realm::open(Arc::new(file), schema()).unwrap()
 }
 

@@ -20,7 +20,6 @@ mod fresh;
 mod reset;
 mod set_aside;
 
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bailiwick_protocol::ident::{FileIdent, Salt};
@@ -28,6 +27,7 @@ use bailiwick_protocol::message::{Body, Download, DownloadHeader};
 use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, UploadCursor};
 use tokio::sync::broadcast;
 
+use crate::causes::with_causes;
 use crate::history::{self, IntegrationError};
 use crate::local::{Batch, Committed, FileState, LocalError, LocalFile, ResetStage, Snapshot};
 use crate::reset::{Observation, ResetDemand};
@@ -89,7 +89,7 @@ impl RealmFiles {
         now: OriginTimestamp,
     ) -> StorageAnswer {
         self.try_execute(role, request, now)
-            .unwrap_or_else(|error| StorageAnswer::Failed(SyncError::File(with_sources(&error))))
+            .unwrap_or_else(|error| StorageAnswer::Failed(SyncError::File(with_causes(&error))))
     }
 
     fn try_execute(
@@ -143,14 +143,14 @@ impl RealmFiles {
     ) -> Result<StorageAnswer, FilesError> {
         let entries = match body.inflate(MAX_DOWNLOAD_LEN) {
             Ok(plain) => Download::entries(plain),
-            Err(error) => return Ok(StorageAnswer::ProtocolViolation(with_sources(&error))),
+            Err(error) => return Ok(StorageAnswer::ProtocolViolation(with_causes(&error))),
         };
         let outcome =
             self.change(role, |snapshot| Ok(history::integrate(snapshot, header, entries)?));
         match outcome {
             Ok(()) => self.ready(role),
             Err(FilesError::Integration(error)) => {
-                let message = with_sources(&error);
+                let message = with_causes(&error);
                 Ok(match error.code() {
                     Some(code) => StorageAnswer::IntegrationFailed { code, message },
                     None => StorageAnswer::ProtocolViolation(message),
@@ -246,19 +246,4 @@ impl From<IntegrationError> for FilesError {
             error => Self::Integration(error),
         }
     }
-}
-
-/// An error with all of its causes, in one line.
-fn with_sources(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        // A transparent error says what its source says.
-        if !line.ends_with(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = error.source();
-    }
-    line
 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod causes;
 pub mod clock;
 pub mod files;
+mod folder;
 pub mod history;
 pub mod local;
 pub mod object;

@@ -10,6 +10,7 @@ mod encoding;
 mod json;
 mod memory;
 mod object;
+mod payload;
 mod row;
 mod sequence;
 mod set_order;

@@ -5,14 +5,13 @@ mod storage;
 mod weak_user;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use bailiwick_core::partition::PartitionValue;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use super::users_file::create_private_folder;
 use super::{AppError, User, UserState};
 use crate::files::{FreshOnDisk, RealmFiles, open_main};
 use crate::local::{LocalFile, OpenError, OpenOptions, Owner};
@@ -48,9 +47,6 @@ pub enum OpenRealmError {
     /// The user is not logged in.
     #[error(transparent)]
     User(#[from] AppError),
-    /// The folder of the user cannot be made.
-    #[error("{} cannot be made", .0.display())]
-    Folder(PathBuf, #[source] std::io::Error),
     /// The file.
     #[error(transparent)]
     File(#[from] OpenError),
@@ -237,9 +233,6 @@ impl RealmBuilder {
 
 async fn open_file(path: PathBuf, options: OpenOptions) -> Result<Arc<LocalFile>, OpenRealmError> {
     let opening = move || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        create_private_folder(folder)
-            .map_err(|error| OpenRealmError::Folder(folder.to_owned(), error))?;
         let (file, aside) = open_main(&path, &options)?;
         if let Some(aside) = aside {
             tracing::warn!(path = %aside.display(), "a realm was given up; its file is kept");

@@ -13,6 +13,7 @@ use super::service::{Call, refused};
 use super::transport::TransportError;
 use super::user::User;
 use super::{Unkept, answer};
+use crate::causes::with_causes;
 use crate::transport::{AuthFailure, Authenticator, Route};
 
 /// The refreshes that are under way, by the ids of the users.
@@ -193,7 +194,7 @@ impl Authenticator for User {
 }
 
 fn failure(error: &AppError) -> AuthFailure {
-    let text = super::error::with_sources(error);
+    let text = with_causes(error);
     match error {
         AppError::SessionEnded(_) | AppError::NotLoggedIn(_) => AuthFailure::LoggedOut(text),
         _ => AuthFailure::Unavailable(text),

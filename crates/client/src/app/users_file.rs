@@ -24,6 +24,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::accounts::Accounts;
+use crate::folder;
 use crate::local::EncryptionKey;
 
 /// Where the users of an app are kept, and what for.
@@ -99,21 +100,13 @@ impl UsersFile {
         change: impl FnOnce(&mut Accounts),
         tell: impl FnOnce(Accounts),
     ) -> Result<(), UsersFileError> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        create_private_folder(folder).map_err(|error| self.io(error))?;
         // Released when it is dropped.
-        let lock =
-            open_private(&self.path.with_extension("lock")).map_err(|error| self.io(error))?;
-        match lock.lock() {
-            // Some file systems have no locks; processes that share a folder there are on their own.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => (),
-            locked => locked.map_err(|error| self.io(error))?,
-        }
+        let _lock = self.lock().map_err(|error| self.io(error))?;
         let stored = self.read()?;
         let mut accounts = base(stored.clone());
         change(&mut accounts);
         if accounts != stored {
-            self.write(folder, &self.encode(&accounts)?).map_err(|error| self.io(error))?;
+            self.write(&self.encode(&accounts)?).map_err(|error| self.io(error))?;
         }
         tell(accounts);
         Ok(())
@@ -184,15 +177,27 @@ impl UsersFile {
         serde_json::from_slice(&json).map_err(|_| damaged())
     }
 
-    fn write(&self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Waits for its turn among the processes that share the folder, which is made if there is none.
+    fn lock(&self) -> io::Result<File> {
+        folder::make_private(folder::parent(&self.path))?;
+        let path = self.path.with_extension("lock");
+        let file = folder::private_file().create(true).truncate(false).open(path)?;
+        match file.lock() {
+            // Some file systems have no locks; processes that share a folder there are on their own.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => (),
+            locked => locked?,
+        }
+        Ok(file)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut file = open_private(&new)?;
-        file.set_len(0)?;
+        let mut file = folder::private_file().create(true).truncate(true).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
         fs::rename(&new, &self.path)?;
-        sync_folder(folder)
+        folder::sync(folder::parent(&self.path))
     }
 
     fn io(&self, error: io::Error) -> UsersFileError {
@@ -240,27 +245,6 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
 
 fn checksum(bytes: &[u8]) -> [u8; SUM_LEN] {
     Sha256::digest(bytes).into()
-}
-
-/// Makes a folder that only its owner can look into, where it does not exist.
-pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
-}
-
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Makes a renaming durable, where folders can be opened.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 impl std::fmt::Debug for Keys {

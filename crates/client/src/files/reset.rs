@@ -8,7 +8,8 @@ use std::sync::{Arc, PoisonError};
 
 use bailiwick_protocol::version::OriginTimestamp;
 
-use super::{FilesError, Newest, RealmFiles, with_sources};
+use super::{FilesError, Newest, RealmFiles};
+use crate::causes::with_causes;
 use crate::local::{LocalFile, PendingReset, ResetStage, Snapshot};
 use crate::reset::{self, ResetDemand, ResetFailure, ResetObserver, ResetRefused};
 use crate::session::{FileRole, ResetMode, StorageAnswer};
@@ -33,7 +34,7 @@ impl RealmFiles {
             }
             Err(refused) => {
                 self.remove_fresh()?;
-                Ok(StorageAnswer::ResetFailed(with_sources(&refused)))
+                Ok(StorageAnswer::ResetFailed(with_causes(&refused)))
             }
         }
     }
@@ -62,7 +63,7 @@ impl RealmFiles {
         };
         let planned = match (mode, planned) {
             (ResetMode::RecoverOrDiscard, Err(error)) => {
-                let reason = with_sources(&error);
+                let reason = with_causes(&error);
                 tracing::warn!(reason, "local changes cannot be recovered and are dropped");
                 reset::discard_local(&before, &fresh).map(|batch| (batch, false))
             }
@@ -78,7 +79,7 @@ impl RealmFiles {
             }
             Err(failure) => {
                 drop((writer, fresh));
-                return self.fail_reset(&with_sources(&failure));
+                return self.fail_reset(&with_causes(&failure));
             }
         };
         writer.commit(&batch)?;
@@ -87,10 +88,7 @@ impl RealmFiles {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Newest::default();
         // The reset is made, with or without the copy being gone: it is known as one that was taken over.
         if let Err(error) = self.remove_fresh() {
-            tracing::warn!(
-                error = with_sources(&error),
-                "the fresh copy of a realm is still there"
-            );
+            tracing::warn!(error = with_causes(&error), "the fresh copy of a realm is still there");
         }
         self.observation.after(&before, &after, recovered);
         let status = self.status(FileRole::Main, &after)?;

@@ -9,6 +9,7 @@ use redb::backends::FileBackend;
 
 use super::fault::{Fault, OpenError};
 use super::file::LocalFile;
+use crate::folder;
 
 /// How often a file may be replaced by another while it is being opened.
 const TURNS: usize = 16;
@@ -42,7 +43,7 @@ impl LockedFile {
     pub(super) fn draft(path: &Path) -> Result<(Self, PathBuf), Fault> {
         let draft = draft_path(path);
         for _ in 0..TURNS {
-            match new_private_file(&draft) {
+            match folder::private_file().read(true).create_new(true).open(&draft) {
                 Ok(file) => {
                     if let Some(file) = Self::lock(file, &draft)? {
                         return Ok((file, draft));
@@ -126,23 +127,19 @@ impl LocalFile {
 /// a file of this path.
 pub(super) fn publish(draft: &Path, path: &Path) -> Result<(), Fault> {
     fs::rename(draft, path)?;
-    Ok(sync_parent(path)?)
+    Ok(folder::sync(folder::parent(path))?)
 }
 
 /// Makes the directory of a file, which only its owner can enter. One that exists stays as it is.
 pub(super) fn make_parent(path: &Path) -> Result<(), Fault> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    Ok(builder.create(parent(path))?)
+    Ok(folder::make_private(folder::parent(path))?)
 }
 
 fn remove(path: &Path) -> Result<(), Fault> {
     let Some(locked) = LockedFile::open(path)? else { return Ok(()) };
     fs::remove_file(path)?;
     drop(locked);
-    Ok(sync_parent(path)?)
+    Ok(folder::sync(folder::parent(path))?)
 }
 
 fn set_aside(path: &Path, aside: &Path) -> Result<(), Fault> {
@@ -151,23 +148,14 @@ fn set_aside(path: &Path, aside: &Path) -> Result<(), Fault> {
     make_parent(aside)?;
     fs::rename(path, aside)?;
     drop(locked);
-    sync_parent(aside)?;
-    Ok(sync_parent(path)?)
+    folder::sync(folder::parent(aside))?;
+    Ok(folder::sync(folder::parent(path))?)
 }
 
 fn draft_path(path: &Path) -> PathBuf {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     draft.into()
-}
-
-/// Others have no business in a realm.
-fn new_private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(unix)]
@@ -185,19 +173,4 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 #[cfg(not(unix))]
 fn is_at(_file: &File, path: &Path) -> io::Result<bool> {
     fs::exists(path)
-}
-
-/// Makes the names in the directory of a file durable.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(parent(path))?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }

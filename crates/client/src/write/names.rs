@@ -39,14 +39,7 @@ pub(super) fn object(
     key: &PrimaryKey,
 ) -> Option<(Symbol, ObjectKey)> {
     let table = draft.intern(schema.class_by_id(class)?.name());
-    let object = match key {
-        PrimaryKey::Null => ObjectKey::Null,
-        PrimaryKey::Int(value) => ObjectKey::Int(*value),
-        PrimaryKey::String(text) => ObjectKey::String(draft.intern(text)),
-        PrimaryKey::ObjectId(id) => ObjectKey::ObjectId(*id),
-        PrimaryKey::Uuid(id) => ObjectKey::Uuid(*id),
-        PrimaryKey::GlobalKey { hi, lo } => ObjectKey::GlobalKey { hi: *hi, lo: *lo },
-    };
+    let object = key.to_object_key(|text| draft.intern(text));
     Some((table, object))
 }
 

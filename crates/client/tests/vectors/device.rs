@@ -51,10 +51,10 @@ impl Device {
         &self,
         header: DownloadHeader,
         entries: &[DownloadEntry],
-    ) -> Result<(), StorageAnswer> {
+    ) -> Result<(), Box<StorageAnswer>> {
         match self.execute(StorageRequest::Integrate(header, Body::from_entries(entries))) {
             StorageAnswer::Ready(_) => Ok(()),
-            answer => Err(answer),
+            answer => Err(Box::new(answer)),
         }
     }
 

@@ -1,13 +1,13 @@
 //! The form of a changeset that devices can apply, where it differs from the one that came.
 
 use bailiwick_protocol::changeset::{
-    Changeset, CollectionKind, Instruction, Link, ObjectKey, PathElement, Payload, StringTable,
-    Symbol, Target, UpdateKind,
+    Changeset, CollectionKind, Instruction, Link, PathElement, Payload, StringTable, Symbol,
+    Target, UpdateKind,
 };
 
 use super::error::Fault;
 use crate::schema::Schema;
-use crate::state::{PrimaryKey, Set, Value};
+use crate::state::{Set, Value};
 
 /// Gathers what replaces single instructions of a changeset.
 pub(super) struct Rewriter<'c> {
@@ -147,40 +147,12 @@ impl<'c> Rewriter<'c> {
         };
         let cost = size_of::<Instruction>() + len;
         self.budget = self.budget.checked_sub(cost).ok_or(Fault::Rewrite)?;
-        Ok(match value {
-            Value::Int(value) => Payload::Int(*value),
-            Value::Bool(value) => Payload::Bool(*value),
-            Value::String(text) => Payload::String((**text).into()),
-            Value::Binary(bytes) => Payload::Binary((**bytes).into()),
-            Value::Timestamp(timestamp) => Payload::Timestamp(*timestamp),
-            Value::Float(value) => Payload::Float(*value),
-            Value::Double(value) => Payload::Double(*value),
-            Value::Decimal(value) => Payload::Decimal(*value),
-            Value::ObjectId(id) => Payload::ObjectId(*id),
-            Value::Uuid(id) => Payload::Uuid(*id),
-            Value::Link(link) => match schema.class_by_id(link.class) {
-                Some(class) => Payload::Link(Link {
-                    table: self.symbol(class.name()),
-                    object: self.object_key(&link.key),
-                }),
-                None => Payload::Null,
-            },
-            Value::List(_) => Payload::List,
-            Value::Dictionary(_) => Payload::Dictionary,
-            Value::Object(_) => Payload::ObjectValue,
-            Value::Null | Value::Set(_) => Payload::Null,
-        })
-    }
-
-    fn object_key(&mut self, key: &PrimaryKey) -> ObjectKey {
-        match key {
-            PrimaryKey::Null => ObjectKey::Null,
-            PrimaryKey::Int(value) => ObjectKey::Int(*value),
-            PrimaryKey::String(text) => ObjectKey::String(self.symbol(text)),
-            PrimaryKey::ObjectId(id) => ObjectKey::ObjectId(*id),
-            PrimaryKey::Uuid(id) => ObjectKey::Uuid(*id),
-            PrimaryKey::GlobalKey { hi, lo } => ObjectKey::GlobalKey { hi: *hi, lo: *lo },
-        }
+        Ok(value.to_payload(|link| {
+            let class = schema.class_by_id(link.class)?;
+            let table = self.symbol(class.name());
+            let object = link.key.to_object_key(|text| self.symbol(text));
+            Some(Link { table, object })
+        }))
     }
 
     fn symbol(&mut self, text: &str) -> Symbol {

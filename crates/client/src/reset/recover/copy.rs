@@ -213,40 +213,17 @@ impl ListCopy<'_, '_> {
     }
 
     fn payload(&mut self, value: &Value) -> Payload {
-        match value {
-            Value::Null | Value::Set(_) => Payload::Null,
-            Value::Int(value) => Payload::Int(*value),
-            Value::Bool(value) => Payload::Bool(*value),
-            Value::String(text) => Payload::String((**text).into()),
-            Value::Binary(bytes) => Payload::Binary((**bytes).into()),
-            Value::Timestamp(timestamp) => Payload::Timestamp(*timestamp),
-            Value::Float(value) => Payload::Float(*value),
-            Value::Double(value) => Payload::Double(*value),
-            Value::Decimal(value) => Payload::Decimal(*value),
-            Value::ObjectId(id) => Payload::ObjectId(*id),
-            Value::Uuid(id) => Payload::Uuid(*id),
-            Value::List(_) => Payload::List,
-            Value::Dictionary(_) => Payload::Dictionary,
-            Value::Object(_) => Payload::ObjectValue,
-            Value::Link(link) => {
-                let (table, object) = self.name(link.class, &link.key);
-                Payload::Link(Link { table, object })
-            }
-        }
+        value.to_payload(|link| {
+            let (table, object) = self.name(link.class, &link.key);
+            Some(Link { table, object })
+        })
     }
 
     fn name(&mut self, class: ClassId, key: &PrimaryKey) -> (Symbol, ObjectKey) {
         let Replay { transaction, draft, .. } = &mut *self.replay;
         let name = transaction.schema().class_by_id(class).map_or("", Class::name);
         let table = draft.intern(name);
-        let object = match key {
-            PrimaryKey::Null => ObjectKey::Null,
-            PrimaryKey::Int(value) => ObjectKey::Int(*value),
-            PrimaryKey::String(text) => ObjectKey::String(draft.intern(text)),
-            PrimaryKey::ObjectId(id) => ObjectKey::ObjectId(*id),
-            PrimaryKey::Uuid(id) => ObjectKey::Uuid(*id),
-            PrimaryKey::GlobalKey { hi, lo } => ObjectKey::GlobalKey { hi: *hi, lo: *lo },
-        };
+        let object = key.to_object_key(|text| draft.intern(text));
         (table, object)
     }
 }

@@ -18,6 +18,7 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::causes::with_causes;
 use crate::session::ConnectError;
 use crate::transport::connector::Connector;
 use crate::transport::endpoint::Endpoint;
@@ -112,16 +113,9 @@ fn agreed_version(headers: &HeaderMap, offered: &str) -> Result<ProtocolVersion,
     }
 }
 
-/// The whole chain of causes as text, which is all that the session machine asks for.
+/// As text, which is all that the session machine asks for.
 fn network(error: impl std::error::Error) -> ConnectError {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    ConnectError::Network(text)
+    ConnectError::Network(with_causes(&error))
 }
 
 #[cfg(test)]
