@@ -53,7 +53,7 @@ impl RealmFiles {
         if before.pending_reset().is_some_and(reset::is_given_up) {
             drop((writer, fresh));
             // Since the reset has begun.
-            return self.fail_reset(&with_sources(&ResetRefused::Manual));
+            return self.fail_reset(&with_causes(&ResetRefused::Manual));
         }
         let planned = match mode {
             ResetMode::DiscardLocal => {
