@@ -1,10 +1,13 @@
 //! Whole files: what they keep, and how they fail.
 
 mod batches;
+#[path = "../../tests/shared/choices.rs"]
 mod choices;
 mod contents;
 mod crash;
 mod damage;
+#[path = "../../tests/shared/disk.rs"]
+#[expect(dead_code, reason = "others use more of it")]
 mod disk;
 mod files;
 mod model;

@@ -194,7 +194,7 @@ impl Device {
     fn reopen(&mut self) {
         // The old one lets go of the disk before the new one reads it.
         self.files = None;
-        self.disk.repair();
+        self.disk = Disk::new(self.disk.bytes());
         let options = OpenOptions::new(Owner::default());
         let main = LocalFile::on_backend(self.disk.clone(), &options).unwrap();
         self.files = Some(RealmFiles::new(Arc::new(main), FreshInMemory::default()));

@@ -7,6 +7,12 @@
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 mod device;
+
+#[path = "../shared/choices.rs"]
+#[expect(dead_code, reason = "others use more of it")]
+mod choices;
+#[path = "../shared/disk.rs"]
+#[expect(dead_code, reason = "others use more of it")]
 mod disk;
 
 #[path = "../../../core/tests/devices/app.rs"]
@@ -15,6 +21,8 @@ mod app;
 mod hostile;
 #[path = "../../../core/tests/devices/message.rs"]
 mod message;
+#[path = "../../../core/tests/devices/record.rs"]
+mod record;
 #[path = "../../../core/tests/devices/schema.rs"]
 mod schema;
 #[path = "../../../core/tests/devices/server.rs"]

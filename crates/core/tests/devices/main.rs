@@ -7,6 +7,7 @@ mod app;
 mod device;
 mod hostile;
 mod message;
+mod record;
 mod schema;
 mod server;
 mod world;

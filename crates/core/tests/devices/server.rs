@@ -5,14 +5,12 @@
 //! that its commit is outdated computes it again, so that here all commits are computed from the record as it is.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use bailiwick_core::apply::{Changes, Transaction, for_older_devices};
 use bailiwick_core::history::{
-    Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, Integration, Rejection, Scan,
-    Upload, UploadProgress, UploadedChangeset, check_ident, integrate, required_protocol,
+    Base, Claim, ClientFile, ClientType, Entry, Integration, Rejection, Scan, Upload,
+    UploadProgress, UploadedChangeset, check_ident, integrate, required_protocol,
 };
-use bailiwick_core::state::{ObjectRow, ObjectStore, State};
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{
@@ -22,6 +20,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::message::{DownloadMessage, DownloadedChangeset, UploadMessage};
+use super::record::Record;
 
 /// One connection of a device; another one has another number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +32,6 @@ pub(super) struct Connection {
 
 /// How many nodes serve the realm.
 pub(super) const NODES: usize = 2;
-
-/// What a store keeps.
-#[derive(Clone, Default)]
-pub(super) struct Record {
-    pub(super) entries: Vec<Entry>,
-    pub(super) state: State,
-    files: BTreeMap<FileIdent, ClientFile>,
-    reciprocals: BTreeMap<(FileIdent, ServerVersion), Bytes>,
-}
 
 /// The record, and the nodes over it.
 #[derive(Default)]
@@ -227,7 +217,7 @@ impl Server {
             last_integrated_client_version: item.last_integrated_client_version,
             origin_timestamp: item.entry.origin_timestamp,
             origin_file_ident: item.origin_file_ident(),
-            bytes: self.record.form_for(age, &item.entry),
+            bytes: self.form_for(age, &item.entry),
         });
         Some(DownloadMessage {
             cursor: download.cursor,
@@ -241,6 +231,16 @@ impl Server {
     pub(super) fn has_queued(&self, node: usize, ident: Option<FileIdent>) -> bool {
         let queued = ident.and_then(|ident| self.nodes[node].queue.get(&ident));
         queued.is_some_and(|queued| !queued.changesets.is_empty())
+    }
+
+    /// An entry as a device is sent it.
+    fn form_for(&self, age: Age, entry: &Entry) -> Bytes {
+        let bytes = &entry.changeset;
+        let form = match age {
+            Age::New => None,
+            Age::Old => for_older_devices(self.record.state.schema(), bytes),
+        };
+        form.map_or_else(|| bytes.clone(), Bytes::from)
     }
 
     fn base(&self, node: usize) -> Base {
@@ -265,147 +265,6 @@ impl Server {
             integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
                 .map_err(failed)?;
         Ok((integration, objects.finish()))
-    }
-}
-
-impl Record {
-    pub(super) fn head(&self) -> SaltedVersion {
-        self.entries.last().map(|entry| entry.version).unwrap_or_default()
-    }
-
-    /// How often a changeset is in the history.
-    pub(super) fn count(&self, ident: FileIdent, version: ClientVersion) -> usize {
-        let is_it =
-            |entry: &&Entry| entry.origin_file_ident == ident && entry.client_version == version;
-        self.entries.iter().filter(is_it).count()
-    }
-
-    /// The entries from nothing give the objects, and are in the form that devices can apply.
-    pub(super) fn check_projection(&self) -> Result<(), TestCaseError> {
-        let mut replayed = State::default();
-        for entry in &self.entries {
-            let changeset = Changeset::decode(&entry.changeset).map_err(failed)?;
-            let applied = replayed.apply(&changeset).map_err(failed)?;
-            prop_assert!(
-                applied.rewritten.is_none(),
-                "{} is not for devices",
-                entry.version.version
-            );
-        }
-        prop_assert_eq!(&replayed, &self.state, "the history, and the objects");
-        Ok(())
-    }
-
-    /// An entry as a device is sent it.
-    fn form_for(&self, age: Age, entry: &Entry) -> Bytes {
-        let bytes = &entry.changeset;
-        let form = match age {
-            Age::New => None,
-            Age::Old => for_older_devices(self.state.schema(), bytes),
-        };
-        form.map_or_else(|| bytes.clone(), Bytes::from)
-    }
-
-    fn salt_of(&self, version: ServerVersion) -> Option<Salt> {
-        if version == ServerVersion::default() {
-            return Some(Salt::default());
-        }
-        let entry = self.entries.iter().find(|entry| entry.version.version == version);
-        entry.map(|entry| entry.version.salt)
-    }
-
-    fn after(&self, version: ServerVersion) -> &[Entry] {
-        let first = self.entries.partition_point(|entry| entry.version.version <= version);
-        &self.entries[first..]
-    }
-
-    /// Takes a commit, if it leaves everything as it has to be.
-    fn commit(&mut self, integration: Integration, changes: Changes) -> Result<(), TestCaseError> {
-        let Integration { entries, client_files, forget_reciprocals, reciprocals, .. } =
-            integration;
-        for entry in entries {
-            self.append(entry)?;
-        }
-        for (ident, file) in client_files {
-            let before = self.files.insert(ident, file.clone()).expect("it was allocated");
-            let (old, new) = (before.upload_cursor, file.upload_cursor);
-            prop_assert!(old.client_version <= new.client_version);
-            prop_assert!(old.last_integrated_server_version <= new.last_integrated_server_version);
-            prop_assert!(before.locked_server_version <= file.locked_server_version);
-            prop_assert!(new.is_consistent() && new.is_mutually_consistent(old));
-        }
-        for (ident, until) in forget_reciprocals {
-            self.reciprocals.retain(|(of, version), _| *of != ident || *version > until);
-        }
-        for (ident, version, bytes) in reciprocals {
-            self.reciprocals.insert((ident, version), bytes);
-        }
-        self.state.commit(changes);
-        self.check_files()
-    }
-
-    fn append(&mut self, entry: Entry) -> Result<(), TestCaseError> {
-        prop_assert_eq!(entry.version.version, self.head().version.next());
-        let len = self.entries.last().map_or(0, |last| last.cumulative_len);
-        prop_assert_eq!(entry.cumulative_len, len + entry.changeset.len() as u64);
-        let ident = entry.origin_file_ident;
-        if ident != FileIdent::SELF {
-            prop_assert!(self.files.contains_key(&ident), "client file {} wrote something", ident);
-            let mut earlier = self.entries.iter().filter(|other| other.origin_file_ident == ident);
-            prop_assert!(
-                earlier.all(|other| other.client_version < entry.client_version),
-                "client file {} goes back to {}",
-                ident,
-                entry.client_version
-            );
-        }
-        self.entries.push(entry);
-        Ok(())
-    }
-
-    fn check_files(&self) -> Result<(), TestCaseError> {
-        let head = self.head().version;
-        for file in self.files.values() {
-            prop_assert!(file.upload_cursor.last_integrated_server_version <= head);
-            prop_assert!(file.locked_server_version <= head);
-        }
-        for &(ident, version) in self.reciprocals.keys() {
-            let base = self.files[&ident].upload_cursor.last_integrated_server_version;
-            prop_assert!(base < version && version <= head, "{} of {} is kept", version, ident);
-            let entry = self.after(ServerVersion(version.0 - 1)).first().expect("up to the head");
-            prop_assert_ne!(entry.origin_file_ident, ident);
-        }
-        Ok(())
-    }
-}
-
-impl ConcurrentHistory for Record {
-    type Error = Infallible;
-
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Infallible> {
-        Ok(self.after(after).to_vec())
-    }
-
-    fn reciprocals(
-        &self,
-        ident: FileIdent,
-        after: ServerVersion,
-    ) -> Result<Vec<(ServerVersion, Bytes)>, Infallible> {
-        let range = (ident, after.next())..=(ident, ServerVersion(u64::MAX));
-        let forms = self.reciprocals.range(range);
-        Ok(forms.map(|((_, version), bytes)| (*version, bytes.clone())).collect())
-    }
-}
-
-impl ObjectStore for Record {
-    type Error = Infallible;
-
-    fn object(&self, row: &[u8]) -> Result<Option<Bytes>, Infallible> {
-        self.state.object(row)
-    }
-
-    fn rows(&self, prefix: &[u8]) -> Result<Vec<ObjectRow>, Infallible> {
-        ObjectStore::rows(&self.state, prefix)
     }
 }
 

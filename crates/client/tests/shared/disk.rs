@@ -10,15 +10,27 @@ use super::choices::Choices;
 /// A file in memory and everything that happened to it. Clones are the same file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
+    power: Power,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// What was there when it began.
+    base: Vec<u8>,
     bytes: Vec<u8>,
     log: Vec<Event>,
+}
+
+/// What disks need for each event. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Power(Arc<Mutex<Meter>>);
+
+#[derive(Debug, Default)]
+struct Meter {
+    used: usize,
     /// How many more events succeed; all of them if there is no number.
-    fails_after: Option<usize>,
+    left: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,15 +52,52 @@ pub(super) enum Keeps {
 /// What a disk writes at once, or less.
 const TEAR_LEN: usize = 64;
 
+impl Power {
+    /// Takes so many events more, then none.
+    pub(super) fn last_for(&self, events: usize) {
+        self.0.lock().unwrap().left = Some(events);
+    }
+
+    /// Whether something has failed for want of it, or will.
+    pub(super) fn is_out(&self) -> bool {
+        self.0.lock().unwrap().left == Some(0)
+    }
+
+    /// How many events there were.
+    pub(super) fn used(&self) -> usize {
+        self.0.lock().unwrap().used
+    }
+
+    pub(super) fn spend(&self) -> io::Result<()> {
+        let mut meter = self.0.lock().unwrap();
+        match &mut meter.left {
+            Some(0) => return Err(io::Error::other("this disk has failed")),
+            Some(left) => *left -= 1,
+            None => (),
+        }
+        meter.used += 1;
+        Ok(())
+    }
+}
+
 impl Disk {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        let disk = Self::default();
-        disk.state.lock().unwrap().bytes = bytes;
-        disk
+        Self::with_power(bytes, Power::default())
+    }
+
+    pub(super) fn with_power(bytes: Vec<u8>, power: Power) -> Self {
+        let state = State { base: bytes.clone(), bytes, log: Vec::new() };
+        Self { power, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The disk after a crash that comes now, with power of its own.
+    pub(super) fn crashed(&self, keeps: Keeps, power: Power) -> Self {
+        let state = self.state.lock().unwrap();
+        Self::with_power(after(&state.base, &state.log, keeps), power)
     }
 
     pub(super) fn fail_after(&self, events: usize) {
-        self.state.lock().unwrap().fails_after = Some(events);
+        self.power.last_for(events);
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -60,12 +109,8 @@ impl Disk {
     }
 
     fn act(&self, event: Event) -> io::Result<()> {
+        self.power.spend()?;
         let mut state = self.state.lock().unwrap();
-        match &mut state.fails_after {
-            Some(0) => return Err(io::Error::other("this disk has failed")),
-            Some(left) => *left -= 1,
-            None => (),
-        }
         event.apply(&mut state.bytes);
         state.log.push(event);
         Ok(())
@@ -75,7 +120,11 @@ impl Disk {
 impl Event {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::SetLen(len) => bytes.resize(*len, 0),
+            // `resize` takes its time in tests, which are not optimised.
+            Self::SetLen(len) => {
+                bytes.truncate(*len);
+                bytes.extend_from_slice(&vec![0; *len - bytes.len()]);
+            }
             Self::Write(offset, data) => {
                 bytes[*offset..*offset + data.len()].copy_from_slice(data);
             }
@@ -98,11 +147,15 @@ impl Event {
     }
 }
 
-/// What the disk holds after a crash that followed these events.
+/// What a disk that was empty holds after a crash that followed these events.
 pub(super) fn after_crash(events: &[Event], keeps: Keeps) -> Vec<u8> {
+    after(&[], events, keeps)
+}
+
+fn after(base: &[u8], events: &[Event], keeps: Keeps) -> Vec<u8> {
     let synced = events.iter().rposition(|event| matches!(event, Event::Sync)).unwrap_or(0);
     let (kept, pending) = events.split_at(synced);
-    let mut bytes = Vec::new();
+    let mut bytes = base.to_vec();
     for event in kept {
         event.apply(&mut bytes);
     }
