@@ -39,3 +39,14 @@ pub use serde;
 
 // Under this name that code finds the crate, here too.
 extern crate self as bailiwick_client;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_first_example_is_short() {
+        let readme = include_str!("../README.md");
+        let (_, example) = readme.split_once("```rust,no_run\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        assert!(example.lines().count() <= 20, "{example}");
+    }
+}

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bailiwick_client::local::OpenError;
 use bailiwick_client::{
     App, AppError, Credentials, EncryptionKey, ObjectId, OpenRealmError, PartitionValue, SyncError,
-    SyncStatus,
+    SyncStatus, User,
 };
 use futures_util::StreamExt as _;
 
@@ -51,6 +51,48 @@ async fn without_a_server_a_realm_shows_what_is_stored_and_takes_more() {
     let other = other.open_and_download(PARTITION, schema()).await.unwrap();
     check(&other, &[(1, "nut"), (2, "bolt")]);
     drop((realm, other));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_first_open_can_wait_for_the_whole_partition() {
+    let server = Whole::start().await;
+    let realm = user(&server.device()).await.open(PARTITION, schema()).await.unwrap();
+    // More than the server sends in one message.
+    let name: &str = "y".repeat(200_000).leak();
+    let items: Vec<_> = (1..=20).map(|id| (id, name)).collect();
+    for (id, name) in &items {
+        put(&realm, *id, name).await;
+    }
+    upload(&realm).await;
+    let other = user(&server.device()).await;
+    let other = other.open_and_download(PARTITION, schema()).await.unwrap();
+    check(&other, &items);
+    drop((realm, other));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_file_of_another_user_or_partition_is_refused() {
+    let server = Whole::start().await;
+    let device = server.device();
+    let one = user(&device).await;
+    close(one.open(PARTITION, schema()).await.unwrap()).await;
+    let file = one.realm(PARTITION, schema()).path();
+    let refused = async |user: &User, partition: &str| {
+        let path = user.realm(partition, schema()).path();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(&file, path).unwrap();
+        let error = user.open(partition, schema()).await.unwrap_err();
+        let OpenRealmError::File(error @ OpenError::Owner { .. }) = error else {
+            panic!("{error:?}")
+        };
+        error.to_string()
+    };
+    let text = refused(&user(&server.device()).await, PARTITION).await;
+    assert!(text.contains(&format!("belongs to another user, {:?}", one.id())), "{text}");
+    let text = refused(&one, "Store 43").await;
+    assert!(text.contains("belongs to another partition"), "{text}");
     server.stop().await;
 }
 

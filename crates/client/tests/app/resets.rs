@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use bailiwick_client::local::{LocalFile, OpenOptions, Owner};
 use bailiwick_client::{Realm, ResetMode, ResetObserver, SyncError, SyncNotice, View};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use crate::server::{Device, Stopped, Whole};
-use crate::stock::{PARTITION, check, check_view, put, schema, upload, user};
+use crate::stock::{PARTITION, check, check_view, close, put, schema, upload, user};
 
 /// A device that has written 1 before the backup, 2 after it, and 3 without a server.
 struct Ahead {
@@ -16,7 +17,7 @@ struct Ahead {
     witness: Arc<Witness>,
     /// As it was at the time of the backup.
     server: Option<Stopped>,
-    _device: Device,
+    device: Device,
 }
 
 /// What the application saw before and after.
@@ -42,7 +43,7 @@ impl Ahead {
         let server = server.stop().await.restored(backup);
         put(&realm, 3, "not uploaded").await;
         let notices = realm.sync().unwrap().notices();
-        Self { realm, notices, witness, server: Some(server), _device: device }
+        Self { realm, notices, witness, server: Some(server), device }
     }
 
     /// Whether the changes that were not uploaded were recovered; or why there was no reset.
@@ -110,6 +111,35 @@ async fn in_mode_manual_nothing_happens_by_itself() {
     assert!(ahead.witness.0.lock().unwrap().is_empty());
     put(&ahead.realm, 4, "later").await;
     drop(ahead);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_realm_that_is_given_up_begins_anew_and_its_file_is_kept() {
+    let mut ahead = Ahead::new(ResetMode::Manual).await;
+    let server = ahead.server.take().unwrap().started_again().await;
+    ahead.reset().await.unwrap_err();
+    let Ahead { realm, device, .. } = ahead;
+    realm.give_up().unwrap();
+    check(&realm, &ALL);
+    close(realm).await;
+
+    let user = device.app().current_user().unwrap();
+    let realm = user.open_and_download(PARTITION, schema()).await.unwrap();
+    check(&realm, &ALL[..1]);
+    let path = user.realm(PARTITION, schema()).path();
+    let files = std::fs::read_dir(path.parent().unwrap()).unwrap();
+    let kept = files.map(|file| file.unwrap().path());
+    let kept = kept.filter(|file| file.to_str().unwrap().contains(".given-up-"));
+    let [kept] = &*kept.collect::<Vec<_>>() else { panic!("one file is kept") };
+    let owner = Owner {
+        app_id: device.app().app_id().to_owned(),
+        user_id: user.id().to_owned(),
+        partition: format!("{PARTITION:?}"),
+    };
+    let kept = LocalFile::open(kept, &OpenOptions::new(owner)).unwrap();
+    check_view(&View::new(kept.snapshot().unwrap()), &ALL);
+    drop((realm, kept));
     server.stop().await;
 }
 
