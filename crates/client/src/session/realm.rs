@@ -1,5 +1,7 @@
 //! One realm of a connection.
 
+use bailiwick_protocol::version::ClientVersion;
+
 use super::file::{File, Pending};
 use super::io::{
     FileRole, Output, RealmKey, ResetMode, SessionEvent, StorageRequest, SyncError, Time, WaitKey,
@@ -7,14 +9,13 @@ use super::io::{
 use super::mark::Waiter;
 use super::verdict::ResetCause;
 use crate::local::ByteCounters;
-use bailiwick_protocol::version::ClientVersion;
 
 /// A realm that the application has opened.
 #[derive(Debug)]
 pub(super) struct Realm {
     key: RealmKey,
     /// The partition value.
-    pub(super) path: String,
+    path: String,
     pub(super) reset_mode: ResetMode,
     pub(super) activity: Activity,
     pub(super) main: File,
@@ -160,10 +161,16 @@ impl Realm {
 
     /// One of the files.
     pub(super) fn file(&mut self, role: FileRole) -> Option<&mut File> {
-        match role {
-            FileRole::Main => Some(&mut self.main),
-            FileRole::Fresh => self.fresh.as_mut(),
-        }
+        self.path_and_file(role).map(|(_, file)| file)
+    }
+
+    /// The partition value, and one of the files.
+    pub(super) fn path_and_file(&mut self, role: FileRole) -> Option<(&str, &mut File)> {
+        let file = match role {
+            FileRole::Main => &mut self.main,
+            FileRole::Fresh => self.fresh.as_mut()?,
+        };
+        Some((&self.path, file))
     }
 
     /// The file that is to have a session, if any.

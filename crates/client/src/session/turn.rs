@@ -121,9 +121,8 @@ impl Connection {
     ) -> Turn {
         let Some(&(key, role)) = self.sessions.get(&ident) else { return Turn::Pass };
         let Some(realm) = self.realms.get_mut(&key) else { return Turn::Pass };
-        let path = realm.path.clone();
-        let Some(file) = realm.file(role) else { return Turn::Pass };
-        let turn = file.take_turn(&path, version, self.is_writable);
+        let Some((path, file)) = realm.path_and_file(role) else { return Turn::Pass };
+        let turn = file.take_turn(path, version, self.is_writable);
         let is_active = matches!(&file.session, Some(session) if session.phase == Phase::Active);
         if role == FileRole::Main && is_active {
             realm.tell_connected(true, out);

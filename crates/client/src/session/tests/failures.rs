@@ -230,7 +230,7 @@ fn a_server_that_wants_ever_new_tokens_is_not_hammered() {
         }
         rig.is_connecting = false;
     }
-    assert!(rig.now - start > Duration::from_secs(5), "ten connections in {:?}", rig.now - start);
+    assert!(rig.since(start) > Duration::from_secs(5), "ten connections in {:?}", rig.since(start));
 }
 
 #[test]
@@ -244,7 +244,22 @@ fn a_violation_after_a_download_without_news_counts_as_repeated() {
         rig.wake();
         rig.settle();
     }
-    assert!(rig.now - start > Duration::from_secs(20), "{:?}", rig.now - start);
+    assert!(rig.since(start) > Duration::from_secs(20), "{:?}", rig.since(start));
+}
+
+#[test]
+fn a_token_is_refreshed_once_at_a_time() {
+    let mut rig = Rig::synced();
+    rig.receive(json_error(201, 1, "RefreshUser", true, ""));
+    rig.expect_outputs(&["1: connected false", "RefreshToken"]);
+    rig.input(Input::Disconnected(Disconnect::Closed(4001, String::new())));
+    rig.expect_outputs(&[]);
+    // The delays of the session and of the connection.
+    rig.advance(Duration::from_secs(2));
+    assert!(!rig.is_connecting, "the token is on its way");
+    rig.expect_outputs(&[]);
+    rig.input(Input::TokenRefreshed(Ok(())));
+    assert!(rig.is_connecting, "it is there");
 }
 
 #[test]
