@@ -66,6 +66,9 @@ pub(super) enum SessionVerdict {
     Reset(ResetCause),
 }
 
+/// The longest text of a server that is kept, in bytes.
+const MAX_TEXT_LEN: usize = 4096;
+
 /// An error as a server tells it, whichever message it came in.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -154,9 +157,9 @@ pub(super) fn moved(failure: Failure) -> Verdict {
 impl Told {
     /// What a `JSON_ERROR` tells.
     pub(super) fn json(error: &JsonError) -> Self {
-        let ErrorBody { message, action, try_again, backoff, .. } = error.body().clone();
+        let &ErrorBody { ref message, action, try_again, backoff, .. } = error.body();
         let growth = backoff.map_or_else(Growth::default, Growth::from);
-        Self { code: error.code(), action, try_again, message, growth }
+        Self { code: error.code(), action, try_again, message: shortened(message), growth }
     }
 
     /// What an ERROR tells, which has no action.
@@ -172,7 +175,7 @@ impl Told {
             | ErrorCode::ClientFileExpired => Action::ClientReset,
             _ => Action::ApplicationBug,
         };
-        let (try_again, message) = (error.try_again(), error.text().to_owned());
+        let (try_again, message) = (error.try_again(), shortened(error.text()));
         Self { code: error.code(), action, try_again, message, growth: Growth::default() }
     }
 
@@ -234,6 +237,13 @@ impl Told {
         let Self { code, action, message, .. } = self;
         ResetCause { action, code, message }
     }
+}
+
+/// As much of a text for people as is kept, with others like it, until somebody reads it.
+fn shortened(text: &str) -> String {
+    let is_end = |&len: &usize| text.is_char_boundary(len);
+    let len = (0..=text.len().min(MAX_TEXT_LEN)).rev().find(is_end);
+    text[..len.unwrap_or_default()].to_owned()
 }
 
 fn logged_out(message: String) -> SyncError {

@@ -408,6 +408,25 @@ fn errors_of_a_session() {
 }
 
 #[test]
+fn what_a_server_tells_does_not_fill_the_memory() {
+    let text = |len: usize| "\u{fc}".repeat(len / 2);
+    let check = |told: &str, expected_len: usize| {
+        let mut rig = Rig::synced();
+        rig.receive(told);
+        let outputs = rig.outputs();
+        let told = outputs[1].strip_prefix("1: fatal: the server reports: ").unwrap();
+        assert_eq!(told.len(), expected_len);
+    };
+    for (len, expected_len) in [(100, 100), (4096, 4096), (10_000_000, 4096)] {
+        let text = text(len);
+        check(&format!("error 206 {} 0 1\n{text}", text.len()), expected_len);
+        let json = json_error(206, 1, "ApplicationBug", false, "");
+        let body = json.split_once('\n').unwrap().1.replace("\"m\"", &format!("\"{text}\""));
+        check(&format!("json_error 206 {} 1\n{body}", body.len()), expected_len);
+    }
+}
+
+#[test]
 fn a_download_makes_delays_short_again() {
     let mut rig = Rig::synced();
     let mut delays = Vec::new();
