@@ -78,7 +78,12 @@ impl ModelRealm {
     }
 
     fn reset(&mut self, mode: ResetMode) -> StorageAnswer {
-        let fresh = self.fresh.take().unwrap().state;
+        let Some(fresh) = self.fresh.take().map(|fresh| fresh.state) else {
+            return StorageAnswer::ResetFailed("there is no fresh copy".to_owned());
+        };
+        if fresh.client_file.is_none() {
+            return StorageAnswer::ResetFailed("the fresh copy is empty".to_owned());
+        }
         let at = fresh.progress.download.server_version;
         let acknowledged = self.main.state.progress.upload.client_version;
         let main = &mut self.main;
@@ -137,6 +142,9 @@ impl ModelFile {
     /// Integrates a DOWNLOAD, or says why not.
     fn integrate(&mut self, header: &DownloadHeader, body: &Body) -> Option<StorageAnswer> {
         let violation = |error: String| Some(StorageAnswer::ProtocolViolation(error));
+        if self.state.client_file.is_none() {
+            return violation("DOWNLOAD before IDENT".to_owned());
+        }
         let entries = match body.inflate(MAX_DOWNLOAD_LEN) {
             Ok(plain) => Download::entries(plain),
             Err(error) => return violation(error.to_string()),

@@ -230,14 +230,20 @@ impl World {
         self.referee.answered(realm, role);
         let message = "at random".to_owned();
         let answer = match (fault, &request) {
-            (Fault::File, _) => StorageAnswer::Failed(SyncError::File(message)),
+            (Fault::File, request) => {
+                if let StorageRequest::Reset { .. } = request {
+                    self.rig.realms.get_mut(&realm).unwrap().fresh = None;
+                }
+                StorageAnswer::Failed(SyncError::File(message))
+            }
             (Fault::Violation, StorageRequest::Integrate(..)) => {
                 StorageAnswer::ProtocolViolation(message)
             }
             (Fault::Integration, StorageRequest::Integrate(..)) => {
                 StorageAnswer::IntegrationFailed { code: ErrorCode::BadChangeset, message }
             }
-            (Fault::Reset, StorageRequest::BeginReset { .. }) => {
+            (Fault::Reset, StorageRequest::BeginReset { .. } | StorageRequest::Reset { .. }) => {
+                self.rig.realms.get_mut(&realm).unwrap().fresh = None;
                 StorageAnswer::ResetFailed(message)
             }
             _ => self.rig.realms.get_mut(&realm).unwrap().execute(role, request),
