@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cases;
+mod classes;
 mod conflicts;
 mod counters;
 mod crash;

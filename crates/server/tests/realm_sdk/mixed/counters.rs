@@ -1,7 +1,7 @@
 //! Increments of Rust devices add up, with each other's and with what an SDK device writes.
 
 use super::STORE;
-use super::device::RustDevice;
+use super::device::{RustDevice, settle_all};
 use super::schemas::thing;
 use crate::device::{Device, later};
 use crate::server::Server;
@@ -81,17 +81,4 @@ fn check_increments(resume: fn(&Device, &[RustDevice; 2])) {
     let contents = sdk.dump();
     server.stop();
     contents.assert_same(&server.dump(STORE));
-}
-
-fn settle_all(sdk: &Device, rust: &[RustDevice; 2]) {
-    sdk.upload();
-    for device in rust {
-        device.upload();
-    }
-    sdk.download();
-    let contents = sdk.dump();
-    for device in rust {
-        device.download();
-        contents.assert_same(&device.dump());
-    }
 }

@@ -179,3 +179,17 @@ pub(super) fn settle(sdk: &Device, rust: &RustDevice) {
     sdk.download();
     rust.download();
 }
+
+/// As [`settle`], and asserts that they tell the same then.
+pub(super) fn settle_all(sdk: &Device, rust: &[RustDevice; 2]) {
+    sdk.upload();
+    for device in rust {
+        device.upload();
+    }
+    sdk.download();
+    let contents = sdk.dump();
+    for device in rust {
+        device.download();
+        contents.assert_same(&device.dump());
+    }
+}

@@ -1,5 +1,7 @@
 //! One device writes, another reads; updates flow both ways over connections that stay.
 
+use std::slice;
+
 use bailiwick_client::{ObjectId, Schema, SyncStatus, View, object};
 
 use super::device::{RustDevice, settle};
@@ -38,7 +40,7 @@ fn sdk_and_rust_devices_read_what_the_other_wrote_and_updates_flow_both_ways() {
     ));
     sdk.upload();
     rust.open_downloaded(schema(), by_sdk);
-    assert_eq!(tasks(&rust.view()), [written.clone()]);
+    assert_eq!(tasks(&rust.view()), slice::from_ref(&written));
     exchange(&sdk, &rust);
     let contents_by_sdk = sdk.dump();
 
@@ -93,8 +95,9 @@ fn exchange(sdk: &Device, rust: &RustDevice) {
     rust.until("what was written meanwhile", |view| tasks(view).len() == 11);
     sdk.pause();
     for _ in 0..10 {
-        let (_id, name) = (ObjectId::new(), "meanwhile".into());
-        rust.write(|tx| tx.insert(&Task { _id, name, done: true, points: None }));
+        let task =
+            Task { _id: ObjectId::new(), name: "meanwhile".into(), done: true, points: None };
+        rust.write(|tx| tx.insert(&task));
     }
     rust.upload();
     sdk.check(r#"all("Task").length === 11"#);
