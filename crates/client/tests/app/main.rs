@@ -5,5 +5,7 @@
 mod realms;
 mod resets;
 mod server;
+#[path = "../sync/service.rs"]
+mod service;
 mod stock;
 mod users;

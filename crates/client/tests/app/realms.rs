@@ -7,12 +7,12 @@ use bailiwick_client::{
 };
 use futures_util::StreamExt as _;
 
-use crate::server::Whole;
+use crate::service::Service;
 use crate::stock::{PARTITION, check, close, download, put, schema, upload, user};
 
 #[tokio::test]
 async fn two_devices_see_what_the_other_has_written() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let (a, b) = (server.device(), server.device());
     let a = user(&a).await.open(PARTITION, schema()).await.unwrap();
     put(&a, 1, "nut").await;
@@ -29,13 +29,13 @@ async fn two_devices_see_what_the_other_has_written() {
 
 #[tokio::test]
 async fn without_a_server_a_realm_shows_what_is_stored_and_takes_more() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let realm = user(&device).await.open(PARTITION, schema()).await.unwrap();
     put(&realm, 1, "nut").await;
     upload(&realm).await;
     close(realm).await;
-    let server = server.stop().await;
+    server.stop().await;
 
     let app = device.app();
     let realm = app.current_user().unwrap().open(PARTITION, schema()).await.unwrap();
@@ -44,7 +44,7 @@ async fn without_a_server_a_realm_shows_what_is_stored_and_takes_more() {
     check(&realm, &[(1, "nut"), (2, "bolt")]);
     assert_eq!(*realm.sync().unwrap().status().borrow(), SyncStatus::Disconnected);
 
-    let server = server.started_again().await;
+    server.start_again().await;
     realm.sync().unwrap().reconnect().await;
     upload(&realm).await;
     let other = user(&server.device()).await;
@@ -56,7 +56,7 @@ async fn without_a_server_a_realm_shows_what_is_stored_and_takes_more() {
 
 #[tokio::test]
 async fn a_first_open_can_wait_for_the_whole_partition() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let realm = user(&server.device()).await.open(PARTITION, schema()).await.unwrap();
     // More than the server sends in one message.
     let name: &str = "y".repeat(200_000).leak();
@@ -74,7 +74,7 @@ async fn a_first_open_can_wait_for_the_whole_partition() {
 
 #[tokio::test]
 async fn the_file_of_another_user_or_partition_is_refused() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let one = user(&device).await;
     close(one.open(PARTITION, schema()).await.unwrap()).await;
@@ -98,7 +98,7 @@ async fn the_file_of_another_user_or_partition_is_refused() {
 
 #[tokio::test]
 async fn a_realm_that_is_open_twice_has_one_file_and_one_session() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let user = user(&device).await;
     let (one, two) = tokio::join!(user.open(PARTITION, schema()), user.open(PARTITION, schema()));
@@ -118,7 +118,7 @@ async fn a_realm_that_is_open_twice_has_one_file_and_one_session() {
 
 #[tokio::test]
 async fn a_realm_can_be_opened_again_at_once() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let user = user(&device).await;
     for number in 1..=5 {
@@ -144,7 +144,7 @@ async fn a_realm_can_be_opened_again_at_once() {
 
 #[tokio::test]
 async fn partitions_have_files_of_their_own() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let user = user(&device).await;
     let values: [PartitionValue; 6] = [
@@ -169,7 +169,7 @@ async fn partitions_have_files_of_their_own() {
 
 #[tokio::test]
 async fn a_partition_that_the_server_does_not_have_is_an_error_for_who_waits() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let user = user(&server.device()).await;
     let error = user.open_and_download(42, schema()).await.unwrap_err();
     let OpenRealmError::Download(SyncError::Server { message, .. }) = error else {
@@ -186,7 +186,7 @@ async fn a_partition_that_the_server_does_not_have_is_an_error_for_who_waits() {
 
 #[tokio::test]
 async fn a_realm_rests_while_its_user_is_logged_out() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let user = user(&server.device()).await;
     let realm = user.open_and_download(PARTITION, schema()).await.unwrap();
     let mut status = realm.sync().unwrap().status();
@@ -203,7 +203,7 @@ async fn a_realm_rests_while_its_user_is_logged_out() {
 
 #[tokio::test]
 async fn realms_are_encrypted_with_the_key_of_the_app() {
-    let server = Whole::start().await;
+    let mut server = Service::start().await;
     let device = server.device();
     let app = || {
         let mut config = device.config();

@@ -7,7 +7,8 @@ use bailiwick_client::{Realm, ResetMode, ResetObserver, SyncError, SyncNotice, V
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use crate::server::{Device, Stopped, Whole};
+use crate::server::Device;
+use crate::service::Service;
 use crate::stock::{PARTITION, check, check_view, close, put, schema, upload, user};
 
 /// A device that has written 1 before the backup, 2 after it, and 3 without a server.
@@ -15,8 +16,8 @@ struct Ahead {
     realm: Realm,
     notices: BoxStream<'static, SyncNotice>,
     witness: Arc<Witness>,
-    /// As it was at the time of the backup.
-    server: Option<Stopped>,
+    /// As it was at the time of the backup; it does not run.
+    server: Service,
     device: Device,
 }
 
@@ -26,7 +27,7 @@ struct Witness(Mutex<Vec<(View, View, bool)>>);
 
 impl Ahead {
     async fn new(mode: ResetMode) -> Self {
-        let server = Whole::start().await;
+        let mut server = Service::start_on_disk().await;
         let device = server.device();
         let user = user(&device).await;
         let witness = Arc::<Witness>::default();
@@ -34,16 +35,17 @@ impl Ahead {
         let realm = realm.observe_resets(Arc::<Witness>::clone(&witness)).open().await.unwrap();
         put(&realm, 1, "before the backup").await;
         upload(&realm).await;
-        let server = server.stop().await;
-        let backup = server.back_up();
-        let server = server.started_again().await;
+        server.stop().await;
+        server.back_up();
+        server.start_again().await;
         realm.sync().unwrap().reconnect().await;
         put(&realm, 2, "after the backup").await;
         upload(&realm).await;
-        let server = server.stop().await.restored(backup);
+        server.stop().await;
+        server.restore();
         put(&realm, 3, "not uploaded").await;
         let notices = realm.sync().unwrap().notices();
-        Self { realm, notices, witness, server: Some(server), device }
+        Self { realm, notices, witness, server, device }
     }
 
     /// Whether the changes that were not uploaded were recovered; or why there was no reset.
@@ -73,19 +75,20 @@ const ALL: [(i64, &str); 3] =
 
 async fn check_reset(mode: ResetMode, after: &[(i64, &str)], recovered: bool) {
     let mut ahead = Ahead::new(mode).await;
-    let server = ahead.server.take().unwrap().started_again().await;
+    ahead.server.start_again().await;
     assert_eq!(ahead.reset().await.unwrap(), recovered);
     ahead.check_witness(after, recovered);
     check(&ahead.realm, after);
     // It goes on, and others see it.
     put(&ahead.realm, 4, "after the reset").await;
     upload(&ahead.realm).await;
-    let other = user(&server.device()).await;
+    let other = user(&ahead.server.device()).await;
     let other = other.open_and_download(PARTITION, schema()).await.unwrap();
     let after = [after, &[(4, "after the reset")]].concat();
     check(&other, &after);
     check(&ahead.realm, &after);
-    drop((ahead, other));
+    let Ahead { realm, mut server, .. } = ahead;
+    drop((realm, other));
     server.stop().await;
 }
 
@@ -105,21 +108,22 @@ async fn what_was_not_uploaded_is_dropped_if_so_wished() {
 #[tokio::test]
 async fn in_mode_manual_nothing_happens_by_itself() {
     let mut ahead = Ahead::new(ResetMode::Manual).await;
-    let server = ahead.server.take().unwrap().started_again().await;
+    ahead.server.start_again().await;
     ahead.reset().await.unwrap_err();
     check(&ahead.realm, &ALL);
     assert!(ahead.witness.0.lock().unwrap().is_empty());
     put(&ahead.realm, 4, "later").await;
-    drop(ahead);
+    let Ahead { realm, mut server, .. } = ahead;
+    drop(realm);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_realm_that_is_given_up_begins_anew_and_its_file_is_kept() {
     let mut ahead = Ahead::new(ResetMode::Manual).await;
-    let server = ahead.server.take().unwrap().started_again().await;
+    ahead.server.start_again().await;
     ahead.reset().await.unwrap_err();
-    let Ahead { realm, device, .. } = ahead;
+    let Ahead { realm, device, mut server, .. } = ahead;
     realm.give_up().unwrap();
     check(&realm, &ALL);
     close(realm).await;

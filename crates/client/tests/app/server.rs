@@ -1,4 +1,4 @@
-//! A server with accounts and realms in memory; for the tests of tokens, one whose clock can be moved.
+//! A server whose clock can be moved, and the devices of all servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,14 +13,13 @@ use bailiwick_server::clock::Clock;
 use bailiwick_server::http::base_url::Addressing;
 use bailiwick_server::http::cors::AllowedOrigins;
 use bailiwick_server::http::router::{Api, router};
-use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
 use bailiwick_storage::account::Accounts;
 use bailiwick_storage::memory::MemoryStore;
-use bailiwick_storage::redb::RedbStore;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use crate::service::Service;
 
 /// A server whose clock runs ahead as told. It has no sync.
 pub(crate) struct Tokens {
@@ -29,23 +28,6 @@ pub(crate) struct Tokens {
     clock: Arc<ShiftedClock>,
     serving: JoinHandle<()>,
 }
-
-/// A whole server, on a folder that survives it.
-pub(crate) struct Whole {
-    port: u16,
-    data: TempDir,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), StorageFailed>>,
-}
-
-/// What is left of a [`Whole`] server.
-pub(crate) struct Stopped {
-    port: u16,
-    data: TempDir,
-}
-
-/// A copy of the folder of a server.
-pub(crate) struct Backup(TempDir);
 
 /// A device: a folder of its own.
 pub(crate) struct Device {
@@ -98,53 +80,9 @@ impl Tokens {
     }
 }
 
-impl Whole {
-    pub(crate) async fn start() -> Self {
-        Self::on(tempfile::tempdir().unwrap(), 0).await
-    }
-
-    /// Ends; what is stored stays.
-    pub(crate) async fn stop(self) -> Stopped {
-        self.stop.send(()).unwrap();
-        self.serving.await.unwrap().unwrap();
-        Stopped { port: self.port, data: self.data }
-    }
-
-    async fn on(data: TempDir, port: u16) -> Self {
-        let store = Arc::new(RedbStore::in_dir(data.path()).unwrap());
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let config = ServeConfig::default();
-        let server = Server::new(example_app(), store, Addressing::FromHost, config).unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async {
-            // Also if the test ends.
-            let _ = stopped.await;
-        };
-        let serving = tokio::spawn(server.run(listener, stopped));
-        Self { port, data, stop, serving }
-    }
-
+impl Service {
     pub(crate) fn device(&self) -> Device {
-        Device::of(format!("http://127.0.0.1:{}", self.port))
-    }
-}
-
-impl Stopped {
-    /// Starts it again, at the same address.
-    pub(crate) async fn started_again(self) -> Whole {
-        Whole::on(self.data, self.port).await
-    }
-
-    pub(crate) fn back_up(&self) -> Backup {
-        let backup = tempfile::tempdir().unwrap();
-        copy_files(self.data.path(), backup.path());
-        Backup(backup)
-    }
-
-    /// The server as it was then.
-    pub(crate) fn restored(self, backup: Backup) -> Self {
-        Self { data: backup.0, ..self }
+        Device::of(format!("http://{}", self.address))
     }
 }
 
@@ -172,11 +110,4 @@ impl Clock for ShiftedClock {
 fn example_app() -> ServerApp {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/inventory");
     ServerApp::read(&folder).unwrap()
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
 }

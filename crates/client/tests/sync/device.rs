@@ -20,7 +20,8 @@ use bailiwick_protocol::version::OriginTimestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::service::{Login, Service, post, within};
+use crate::login::{Login, post};
+use crate::service::{Service, within};
 
 /// A user, who counts what is asked of them.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod convergence;
 mod device;
 mod endings;
 mod faults;
+mod login;
 mod proxy;
 mod resets;
 mod service;

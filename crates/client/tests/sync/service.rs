@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bailiwick_client::transport::{Connector, request};
 use bailiwick_server::app::App;
 use bailiwick_server::http::base_url::Addressing;
 use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
@@ -13,8 +12,6 @@ use bailiwick_storage::account::Accounts;
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::Store;
-use bytes::Bytes;
-use hyper::Request;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -25,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    app: App,
+    pub(crate) app: App,
     kept: Kept,
     running: Option<Running>,
 }
@@ -39,13 +36,6 @@ struct Running {
 enum Kept {
     Memory(Arc<MemoryStore>),
     Disk(TempDir),
-}
-
-/// What a login gives.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) access_token: String,
-    pub(crate) refresh_token: String,
 }
 
 impl Service {
@@ -102,39 +92,10 @@ impl Service {
         stop.send(()).unwrap();
         within("the server stops", task).await.unwrap().unwrap();
     }
-
-    pub(crate) fn app_id(&self) -> String {
-        self.app.id.to_string()
-    }
-
-    /// A new user.
-    pub(crate) async fn log_in(&self) -> Login {
-        let path = format!("app/{}/auth/providers/anon-user/login", self.app_id());
-        let body = r#"{"provider":"anon-user","options":{"device":{}}}"#;
-        let answer = post(self.address, &path, "", body).await.unwrap();
-        let field = |name: &str| answer[name].as_str().unwrap().to_owned();
-        Login { access_token: field("access_token"), refresh_token: field("refresh_token") }
-    }
 }
 
 fn store_in(dir: &TempDir) -> PathBuf {
     dir.path().join("store")
-}
-
-/// A request to the server, and its answer unless that is an error.
-pub(crate) async fn post(
-    address: SocketAddr,
-    path: &str,
-    token: &str,
-    body: &'static str,
-) -> Option<serde_json::Value> {
-    let posting = Request::post(format!("http://{address}/api/client/v2.0/{path}"))
-        .header("Authorization", format!("Bearer {token}"))
-        .header("Content-Type", "application/json")
-        .body(Bytes::from_static(body.as_bytes()))
-        .unwrap();
-    let answer = request(&Connector::default(), posting, 1 << 20).await.unwrap();
-    answer.status().is_success().then(|| serde_json::from_slice(answer.body()).unwrap())
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -264,12 +264,6 @@ fn a_file_that_was_given_up_stays_so() {
         let writer = disk.main.write();
         writer.commit(&crate::reset::give_up(&writer.snapshot().unwrap(), NOW)).unwrap();
     };
-    #[track_caller]
-    fn check(disk: &Disk, names: &[&str]) {
-        let stage = disk.main.snapshot().unwrap().pending_reset().map(|record| record.stage);
-        assert_eq!(stage, Some(ResetStage::GivenUp));
-        assert_eq!(disk.names(), names);
-    }
     // Before the server's state is taken over.
     let disk = Disk::new();
     let files = disk.start();
@@ -278,7 +272,7 @@ fn a_file_that_was_given_up_stays_so() {
     give_up(&disk);
     let answer = reset(&files, ResetMode::DiscardLocal);
     assert!(matches!(answer, StorageAnswer::ResetFailed(_)), "{answer:?}");
-    check(&disk, &["offline"]);
+    check_given_up(&disk, &["offline"]);
     // Before the end of it is recorded.
     let disk = Disk::new();
     let files = disk.start();
@@ -290,7 +284,14 @@ fn a_file_that_was_given_up_stays_so() {
         files.execute(FileRole::Main, StorageRequest::EndReset, NOW),
         StorageAnswer::Ready(_)
     ));
-    check(&disk, &["server"]);
+    check_given_up(&disk, &["server"]);
+}
+
+#[track_caller]
+fn check_given_up(disk: &Disk, names: &[&str]) {
+    let stage = disk.main.snapshot().unwrap().pending_reset().map(|record| record.stage);
+    assert_eq!(stage, Some(ResetStage::GivenUp));
+    assert_eq!(disk.names(), names);
 }
 
 /// What an application saw, and whether it panics.
