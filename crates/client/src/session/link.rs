@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// The server breaks the protocol.
-    pub(super) fn violate(&mut self, now: Time, message: String, out: &mut Vec<Output>) {
+    pub(super) fn violate(&mut self, now: Time, message: &str, out: &mut Vec<Output>) {
         out.push(Output::Disconnect);
         self.fail(now, verdict::violation(message), out);
     }

@@ -17,7 +17,7 @@ impl Connection {
         let Link::Up(up) = &self.link else { return };
         let message = match ServerMessage::parse(up.version, payload) {
             Ok(message) => message,
-            Err(error) => return self.violate(now, error.to_string(), out),
+            Err(error) => return self.violate(now, &error.to_string(), out),
         };
         let ident = message.session();
         match (self.sessions.get(&ident).copied(), message) {
@@ -35,14 +35,14 @@ impl Connection {
                 if let Err(reason) =
                     self.on_session_message(now, key, role, message, payload.len(), out)
                 {
-                    self.violate(now, reason, out);
+                    self.violate(now, &reason, out);
                 }
             }
             // Of a session that has ended, as the server may not know yet.
             (None, _) if ident > up.idents_after && ident <= self.last_ident => (),
             (None, message) => {
                 let reason = format!("{} names session {ident}, which never was", message.name());
-                self.violate(now, reason, out);
+                self.violate(now, &reason, out);
             }
         }
     }
@@ -52,7 +52,7 @@ impl Connection {
         if up.heartbeat.pong(now, pong, &self.config, &mut self.random) {
             self.backoff.reset();
         } else {
-            self.violate(now, format!("PONG {} answers no PING", pong.timestamp_ms), out);
+            self.violate(now, &format!("PONG {} answers no PING", pong.timestamp_ms), out);
         }
     }
 
@@ -61,7 +61,7 @@ impl Connection {
             out.push(Output::Disconnect);
             self.fail(now, told.connection(), out);
         } else {
-            self.violate(now, "an error of a session names none".to_owned(), out);
+            self.violate(now, "an error of a session names none", out);
         }
     }
 

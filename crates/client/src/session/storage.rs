@@ -8,6 +8,7 @@ use super::io::{
 use super::live::{Phase, Report};
 use super::mark::Waiter;
 use super::realm::{Activity, Reset};
+use super::verdict::shortened;
 
 impl Connection {
     /// Makes the requests that can be made now.
@@ -46,11 +47,12 @@ impl Connection {
             }
             (Pending::Integrate(session), StorageAnswer::ProtocolViolation(message)) => {
                 if file.session(session).is_some() {
-                    self.violate(now, message, out);
+                    self.violate(now, &message, out);
                 }
             }
             (Pending::Integrate(session), StorageAnswer::IntegrationFailed { code, message }) => {
                 let Some(session) = file.session(session) else { return };
+                let message = shortened(&message);
                 if role == FileRole::Fresh {
                     return self.fail_reset(key, message, out);
                 }

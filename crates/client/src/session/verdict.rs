@@ -66,7 +66,7 @@ pub(super) enum SessionVerdict {
     Reset(ResetCause),
 }
 
-/// The longest text of a server that is kept, in bytes.
+/// The longest text that is kept of what a server tells or of what it makes go wrong, in bytes.
 const MAX_TEXT_LEN: usize = 4096;
 
 /// An error as a server tells it, whichever message it came in.
@@ -120,7 +120,7 @@ pub(super) fn disconnect(disconnect: &Disconnect) -> Verdict {
         Disconnect::Network(_) | Disconnect::Closed(1000, _) => {
             (Failure::Network, Remedy::Nothing, None)
         }
-        Disconnect::TooLong(_) => return violation(message),
+        Disconnect::TooLong(_) => return violation(&message),
         Disconnect::Closed(code, _) => {
             let failure = Failure::Closed(code);
             match code {
@@ -142,9 +142,9 @@ pub(super) fn disconnect(disconnect: &Disconnect) -> Verdict {
 }
 
 /// The server broke the protocol.
-pub(super) fn violation(message: String) -> Verdict {
+pub(super) fn violation(message: &str) -> Verdict {
     let retry = Retry::After(Growth::default());
-    let report = Some(SyncError::ProtocolViolation(message));
+    let report = Some(SyncError::ProtocolViolation(shortened(message)));
     Verdict { failure: Failure::Violation, retry, remedy: Remedy::Nothing, report }
 }
 
@@ -240,7 +240,7 @@ impl Told {
 }
 
 /// As much of a text for people as is kept, with others like it, until somebody reads it.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let is_end = |&len: &usize| text.is_char_boundary(len);
     let len = (0..=text.len().min(MAX_TEXT_LEN)).rev().find(is_end);
     text[..len.unwrap_or_default()].to_owned()

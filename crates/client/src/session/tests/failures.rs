@@ -8,7 +8,9 @@ use bailiwick_protocol::message::Backoff as ServerBackoff;
 use super::rig::Rig;
 use crate::session::backoff::{Backoff, Failure, Growth};
 use crate::session::random::Random;
-use crate::session::{ConnectError, Disconnect, Input, RealmKey, ResetMode, SyncError};
+use crate::session::{
+    ConnectError, Disconnect, Input, RealmKey, ResetMode, StorageAnswer, SyncError,
+};
 
 const NETWORK: Failure = Failure::Network;
 const BUSY: Failure = Failure::Server(ErrorCode::OtherSessionError);
@@ -424,6 +426,23 @@ fn what_a_server_tells_does_not_fill_the_memory() {
         let body = json.split_once('\n').unwrap().1.replace("\"m\"", &format!("\"{text}\""));
         check(&format!("json_error 206 {} 1\n{body}", body.len()), expected_len);
     }
+}
+
+#[test]
+fn what_cannot_be_integrated_is_told_in_short() {
+    let mut rig = Rig::synced();
+    rig.hear("download 1 2 0 2 777 3 1 0 0 0 0\n");
+    let (code, message) = (ErrorCode::BadChangeset, "x".repeat(1_000_000));
+    rig.answer(StorageAnswer::IntegrationFailed { code, message });
+    let told = "1: what the server sent cannot be integrated: ".len() + 4096;
+    assert_eq!(rig.outputs()[0].len(), told);
+    let sent = rig.sent.pop_back().unwrap();
+    assert_eq!((sent.name(), sent.print().len()), ("json_error", 22 + 14 + 4096));
+    let mut rig = Rig::synced();
+    rig.hear("download 1 2 0 2 777 3 1 0 0 0 0\n");
+    rig.answer(StorageAnswer::ProtocolViolation("x".repeat(1_000_000)));
+    let told = "1: the server breaks the protocol: ".len() + 4096;
+    assert_eq!(rig.outputs()[2].len(), told);
 }
 
 #[test]
