@@ -113,6 +113,9 @@ impl Realm {
 
     /// Opens a realm on a file, and declares the classes and fields that it does not have yet. Waits for the disk.
     ///
+    /// What is written is kept for a server, but nothing syncs by itself: that is for programs with a driver of their
+    /// own, such as simulations. Applications want [`User::open`](crate::app::User::open).
+    ///
     /// # Errors
     ///
     /// [`WriteError::Schema`] if the realm has other classes than the application, [`WriteError::InvalidSchema`] if no

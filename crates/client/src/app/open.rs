@@ -95,6 +95,16 @@ impl User {
     }
 
     /// A realm to be opened in another way than the usual one.
+    ///
+    /// ```no_run
+    /// use bailiwick_client::{OpenRealmError, ResetMode, Schema, User};
+    ///
+    /// # async fn example(user: &User) -> Result<(), OpenRealmError> {
+    /// let realm = user.realm("Store 42", Schema::new()).reset_mode(ResetMode::DiscardLocal);
+    /// let realm = realm.cache_len(64 << 20).open_and_download().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn realm(&self, partition: impl Into<PartitionValue>, schema: Schema) -> RealmBuilder {
         RealmBuilder {
             user: self.clone(),

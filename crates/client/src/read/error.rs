@@ -14,7 +14,7 @@ pub enum ReadError {
     #[error(transparent)]
     Local(#[from] LocalError),
     /// The realm has no such class.
-    #[error("there is no class {0:?}")]
+    #[error("there is no class {0:?}; has the realm been opened with it in the schema?")]
     NoClass(String),
     /// The class has no such field.
     #[error("class {class:?} has no field {field:?}")]

@@ -304,7 +304,8 @@ pub enum SyncError {
         /// The writes.
         writes: Vec<RejectedUpdate>,
     },
-    /// Client reset in mode manual, or one that failed.
+    /// Client reset in mode manual, or one that failed. Until the realm is resumed and the server takes it, it does not
+    /// sync; [`Realm::give_up`](crate::realm::Realm::give_up) lets it begin anew.
     #[error("a client reset is needed: {message}")]
     ClientReset {
         /// Why, for people.
@@ -313,7 +314,7 @@ pub enum SyncError {
     /// The realm was closed, or sync of it ended, while somebody waited.
     #[error("sync of the realm has ended")]
     Ended,
-    /// The user has to log in again.
+    /// The user has to log in again, with [`App::log_in`](crate::app::App::log_in); then realms that are open go on.
     #[error("the user is logged out: {0}")]
     LoggedOut(String),
     /// The server does not keep to the protocol.

@@ -65,7 +65,7 @@ impl Connector {
     /// See [`Unreachable`].
     pub async fn connect(&self, endpoint: &Endpoint) -> Result<Stream, Unreachable> {
         let connected = timeout(self.timeout, self.connect_in_time(endpoint)).await;
-        connected.unwrap_or_else(|_| Err(Unreachable::TimedOut(endpoint.host.clone())))
+        connected.unwrap_or_else(|_| Err(Unreachable::TimedOut(endpoint.to_string())))
     }
 
     async fn connect_in_time(&self, endpoint: &Endpoint) -> Result<Stream, Unreachable> {
@@ -73,8 +73,9 @@ impl Connector {
         let addresses = tokio::net::lookup_host((host.as_str(), endpoint.port)).await;
         let addresses = addresses.map_err(|error| Unreachable::Name(host.clone(), error))?;
         let stream = connect_first(addresses).await;
-        let stream = stream.map_err(|error| Unreachable::Connect(host.clone(), error))?;
-        stream.set_nodelay(true).map_err(|error| Unreachable::Connect(host.clone(), error))?;
+        let stream = stream.map_err(|error| Unreachable::Connect(endpoint.to_string(), error))?;
+        let set = stream.set_nodelay(true);
+        set.map_err(|error| Unreachable::Connect(endpoint.to_string(), error))?;
         if !endpoint.is_secure {
             return Ok(stream.into());
         }

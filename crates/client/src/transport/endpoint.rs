@@ -1,5 +1,7 @@
 //! Where to connect to, as a URL says it.
 
+use std::fmt;
+
 use hyper::Uri;
 
 /// The server side of a connection.
@@ -26,6 +28,14 @@ pub enum EndpointError {
     /// A user name and a password, which nobody would get.
     #[error("an address must not have a user name or a password in it")]
     Credentials,
+}
+
+/// Host and port, as in URLs.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
 }
 
 impl TryFrom<&Uri> for Endpoint {
@@ -72,6 +82,14 @@ mod tests {
         check("http://127.0.0.1:1", "127.0.0.1", 1, false);
         check("http://[::1]:9090/", "::1", 9090, false);
         check("https://[::1]", "::1", 443, true);
+    }
+
+    #[test]
+    fn an_endpoint_is_written_as_in_urls() {
+        for text in ["example.com:80", "127.0.0.1:9090", "[::1]:443"] {
+            let endpoint = Endpoint::try_from(&format!("ws://{text}/").parse().unwrap()).unwrap();
+            assert_eq!(endpoint.to_string(), text);
+        }
     }
 
     #[test]

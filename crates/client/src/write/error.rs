@@ -124,7 +124,10 @@ pub enum Problem {
 
 /// A contradiction between the classes that an application declares and those of the realm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: the realm has {realm}, the application {application}", self.place())]
+#[error(
+    "{}: the realm has {realm}, the application {application}; declare what the realm has, or use another name",
+    self.place()
+)]
 pub struct SchemaConflict {
     /// The class.
     pub class: String,
