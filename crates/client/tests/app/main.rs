@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "../shared/choices.rs"]
+#[expect(dead_code, reason = "others use more of it")]
+mod choices;
+mod kills;
 mod realms;
 mod resets;
 mod server;

@@ -32,8 +32,11 @@ pub(crate) struct Tokens {
 /// A device: a folder of its own.
 pub(crate) struct Device {
     pub(crate) folder: TempDir,
-    base_url: String,
+    pub(crate) base_url: String,
 }
+
+/// The example app.
+pub(crate) const APP_ID: &str = "inventory-abcde";
 
 #[derive(Debug, Default)]
 struct ShiftedClock(AtomicU64);
@@ -92,7 +95,7 @@ impl Device {
     }
 
     pub(crate) fn config(&self) -> AppConfig {
-        AppConfig::new(&self.base_url, "inventory-abcde", self.folder.path())
+        AppConfig::new(&self.base_url, APP_ID, self.folder.path())
     }
 
     pub(crate) fn app(&self) -> App {

@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) app: App,
-    kept: Kept,
+    pub(crate) kept: Kept,
     running: Option<Running>,
 }
 
@@ -33,7 +33,7 @@ struct Running {
 }
 
 /// Where the server keeps what it has while it does not run.
-enum Kept {
+pub(crate) enum Kept {
     Memory(Arc<MemoryStore>),
     Disk(TempDir),
 }
