@@ -52,10 +52,17 @@ impl WriteTransaction<'_> {
             }
             (value, _) => self.whole(|tx| {
                 let payload = tx.payload(place, Value::empty(&value))?;
-                let is_same_kind = tx.holds(place, kind)?;
+                let is_element = matches!(place.steps.last(), Some(Step::Index(_)));
+                let is_same_kind = is_element && tx.holds(place, kind)?;
                 tx.emit_update(place, payload, is_default)?;
                 if is_same_kind {
                     tx.clear_collection(place, kind)?;
+                }
+                // Also where there is nothing to clear here: another device may have made such a collection, and
+                // what is in that one is not to be mixed with this one. Spec: merge, section 9. Elements of lists
+                // have no rule for it.
+                if !is_element {
+                    tx.clear(place, kind)?;
                 }
                 tx.fill(place, value)
             }),

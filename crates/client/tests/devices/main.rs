@@ -9,6 +9,7 @@
 #[path = "../shared/choices.rs"]
 #[expect(dead_code, reason = "others use more of it")]
 mod choices;
+mod conflicts;
 mod device;
 #[path = "../shared/disk.rs"]
 #[expect(dead_code, reason = "others use more of it")]
