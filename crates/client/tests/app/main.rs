@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "others use more of it")]
 mod choices;
 mod kills;
+mod large;
 mod realms;
 mod resets;
 mod server;

@@ -9,8 +9,8 @@ bailiwick_client::object! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Item {
         #[primary_key]
-        id: i64,
-        name: String,
+        pub(crate) id: i64,
+        pub(crate) name: String,
     }
 }
 
