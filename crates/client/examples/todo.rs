@@ -7,6 +7,8 @@
 //! cargo run -p bailiwick-client --example todo -- bob watch               (in another terminal)
 //! cargo run -p bailiwick-client --example todo -- ann done "Buy milk"
 //! ```
+//!
+//! A demo that is started again knows nobody any more: the first command after that says so, the next one logs in anew.
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
