@@ -96,23 +96,6 @@ async fn nothing_is_lost_on_a_network_that_comes_and_goes() {
     assert_eq!(other.items(), expected);
 }
 
-/// Longer than the longest UPLOAD that the server takes.
-#[tokio::test]
-async fn a_transaction_that_no_server_takes_at_once_goes_up_in_pieces() {
-    let service = Service::start().await;
-    let one = Device::new(&service, HERE).await;
-    let name = "z".repeat(1 << 20);
-    let large: Vec<_> = (0..24).map(|id| (id, &*name)).collect();
-    let version = || one.realm.view().unwrap().version().0;
-    let before = version();
-    one.put_all(&large);
-    assert_eq!(version() - before, 4, "24 MiB in pieces of 8 MiB at most");
-    one.sync().await;
-    let two = Device::new(&service, HERE).await;
-    two.sync().await;
-    assert!(two.items() == items(&large), "all is there");
-}
-
 #[tokio::test]
 async fn a_long_history_goes_up_and_down() {
     let service = Service::start().await;
