@@ -180,6 +180,9 @@ impl Side<'_> {
 }
 
 /// Each with its own stream of random edits of the same few objects, over several rounds.
+///
+/// Nobody edits while others' edits arrive: once this SDK has merged one of its own changesets away to nothing, it starts
+/// again from the original when the next message arrives, and fails or diverges, from other SDK devices as well.
 #[test]
 fn random_offline_edits_of_sdk_and_rust_devices_converge() {
     const REALMS: u32 = 3;
