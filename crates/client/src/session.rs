@@ -187,6 +187,10 @@ impl Connection {
 
     fn resume(&mut self, key: RealmKey) {
         let Some(realm) = self.realms.get_mut(&key) else { return };
+        if let Activity::Ended(_) = realm.activity {
+            // It may have failed, or been reset in part.
+            realm.main.is_loaded = false;
+        }
         if let Activity::Paused | Activity::Ended(_) = realm.activity {
             realm.activity = Activity::Active;
             realm.wake(None);

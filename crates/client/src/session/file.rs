@@ -15,6 +15,8 @@ pub(super) struct File {
     role: FileRole,
     /// What it is at; none before it is loaded, and after it has failed.
     pub(super) status: Option<FileStatus>,
+    /// Whether the storage need not be asked what it is at.
+    pub(super) is_loaded: bool,
     /// The latest commit of the application that was told: the version, and all that is uploadable.
     committed: (ClientVersion, u64),
     /// The newest version that the storage has named when it gathered an UPLOAD.
@@ -51,6 +53,7 @@ impl File {
         Self {
             role,
             status: None,
+            is_loaded: false,
             committed: (ClientVersion(0), 0),
             scanned: ClientVersion(0),
             pending: None,
@@ -61,6 +64,12 @@ impl File {
             backoff: Backoff::default(),
             is_useless: false,
         }
+    }
+
+    /// What is known of the file means nothing any more.
+    pub(super) fn forget(&mut self) {
+        self.status = None;
+        self.is_loaded = false;
     }
 
     /// The application has committed.
@@ -126,7 +135,10 @@ impl File {
 
     /// Whether a session can be had.
     pub(super) fn is_ready(&self) -> bool {
-        self.status.is_some() && self.suspended_until.is_none() && !self.is_useless
+        self.is_loaded
+            && self.status.is_some()
+            && self.suspended_until.is_none()
+            && !self.is_useless
     }
 
     /// The newest version that is known.

@@ -226,9 +226,7 @@ impl Realm {
             (FileRole::Fresh, _) if file.is_useless => {
                 Some((Pending::Discard, StorageRequest::Discard))
             }
-            (FileRole::Main, _) | (FileRole::Fresh, Reset::Downloading(_))
-                if file.status.is_none() =>
-            {
+            (FileRole::Main, _) | (FileRole::Fresh, Reset::Downloading(_)) if !file.is_loaded => {
                 may_load.then_some((Pending::Load, StorageRequest::Load))
             }
             (FileRole::Main, Reset::Beginning(cause)) if is_fresh_idle && may_load => {

@@ -37,7 +37,7 @@ impl Connection {
         let fresh = realm.fresh.get_or_insert_with(fresh_file);
         fresh.suspended_until = None;
         // The copy of an earlier reset may have been removed when that could not be made.
-        fresh.status = None;
+        fresh.forget();
         fresh.marks.request_once(Waiter::FreshCopy);
     }
 
@@ -103,7 +103,7 @@ impl Connection {
             && let Some(fresh) = &mut realm.fresh
         {
             fresh.is_useless = true;
-            fresh.status = None;
+            fresh.forget();
         }
     }
 }

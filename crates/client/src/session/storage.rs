@@ -86,7 +86,7 @@ impl Connection {
         let Some(realm) = self.realms.get_mut(&key) else { return };
         let Some(file) = realm.file(role) else { return };
         let progress = status.state.progress;
-        let reset_pending = status.reset_pending;
+        let is_reset_pending = status.reset_pending && role == FileRole::Main;
         let before = file.status.replace(status);
         let mut compensations = Vec::new();
         match pending {
@@ -110,7 +110,12 @@ impl Connection {
                     realm.has_downloaded();
                 }
             }
-            Pending::Load if reset_pending && role == FileRole::Main => realm.complete_reset(),
+            Pending::Load => {
+                file.is_loaded = true;
+                if is_reset_pending && matches!(realm.reset, Reset::None) {
+                    realm.complete_reset();
+                }
+            }
             Pending::EndReset => {
                 if let Reset::Ending = realm.reset {
                     realm.reset = Reset::None;
@@ -169,7 +174,7 @@ impl Connection {
             realm.reset = Reset::None;
         }
         if let Some(file) = realm.file(role) {
-            file.status = None;
+            file.forget();
         }
         match role {
             FileRole::Main => self.end(key, error, out),

@@ -110,6 +110,9 @@ fn check_next(rig: &mut Rig, next: Next) {
             rig.advance(Duration::from_secs(100_000));
             assert!(!rig.is_connecting, "there is no new connection");
             rig.input(Input::Resume(RealmKey(1)));
+            if !rig.requests.is_empty() {
+                rig.step();
+            }
             assert!(rig.is_connecting, "there is one if the application asks");
         }
     }

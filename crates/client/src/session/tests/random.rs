@@ -360,13 +360,14 @@ impl World {
 
     /// All goes well from now on: everything that can be synced is.
     fn heal(&mut self) {
-        for key in self.open.into_iter().flatten() {
-            self.input(Input::Resume(key));
-        }
         // The server may have forgotten anything about this connection.
         self.take(Step::Disconnect(Disconnect::Network(String::new())));
         self.input(Input::Reconnect);
         for _ in 0..PATIENCE {
+            // What had begun may still fail.
+            for key in self.open.into_iter().flatten() {
+                self.input(Input::Resume(key));
+            }
             self.refresh(true);
             self.connect(None);
             let mut budget = PATIENCE;

@@ -175,6 +175,16 @@ fn a_reset_that_leads_to_another_is_refused() {
     rig.receive("download 4 7 0 7 777 0 0 0 0 0 0\n");
     rig.receive("mark 4 1\n");
     check_failed(&mut rig, "a client reset leads to another");
+    // The first reset has its end if the server has thought better of it.
+    rig.sent.clear();
+    rig.input(Input::Resume(RealmKey(1)));
+    rig.settle();
+    let session = rig.sent[0].session().0;
+    rig.receive(format!("download {session} 8 4 8 777 6 7 0 0 0 0\n"));
+    assert!(rig.is_reset_pending(1));
+    let mark = rig.marks.values().last().copied().unwrap();
+    rig.receive(format!("mark {session} {mark}\n"));
+    assert!(!rig.is_reset_pending(1));
 }
 
 #[test]
