@@ -175,8 +175,20 @@ impl Server {
     }
 
     /// Starts again with what was durable once.
-    pub(super) fn restore(&mut self, backup: Record) {
+    ///
+    /// But for how far devices have reported to be that wrote nothing since: IDENT does not say it, so that such a
+    /// device is not told to reset, and takes the older cursor for a violation of the protocol. SDKs do the same.
+    pub(super) fn restore(&mut self, mut backup: Record) {
         self.ahead.extend(self.record.files.keys());
+        let head = backup.head().version;
+        let since = self.record.after(head);
+        for (ident, file) in &mut backup.files {
+            let reported = self.record.files[ident].upload_cursor;
+            let has_written = since.iter().any(|entry| entry.origin_file_ident == *ident);
+            if !has_written && reported.last_integrated_server_version <= head {
+                file.upload_cursor = reported;
+            }
+        }
         self.record = backup;
         self.restart();
     }
