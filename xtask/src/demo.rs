@@ -19,7 +19,6 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::step::root;
 use device::Device;
-use screen::Screen;
 use story::STORE;
 
 /// Shows the whole system: starts a server for `examples/inventory`, and three devices that go offline, edit the same
@@ -52,26 +51,25 @@ impl Args {
 
     async fn show(self) -> Result<()> {
         let data = tempfile::tempdir().context("no folder for the demo's files")?;
-        let screen = Screen::new();
         let (service, mut running) = Service::start(data.path(), self.listen).await?;
-        screen.title("A server");
-        screen.say(&format!("It serves {} at {}.", service.app_dir.display(), service.base_url));
-        screen.say(&format!(
+        screen::title("A server");
+        screen::say(&format!("It serves {} at {}.", service.app_dir.display(), service.base_url));
+        screen::say(&format!(
             "Its data, and the devices' files, are in {} for now.",
             data.path().display()
         ));
-        screen.say(&format!(
+        screen::say(&format!(
             "The partition is \"{STORE}\": one realm, which three devices of a shop share."
         ));
 
-        let told = story::tell(&screen, &service, data.path());
+        let told = story::tell(&service, data.path());
         let devices = tokio::select! {
             devices = told => devices?,
             ended = &mut running.ended => return Err(early(ended)),
         };
         if !self.exit {
             tokio::select! {
-                stayed = stay(&screen, &service, &devices[0]) => stayed?,
+                stayed = stay(&service, &devices[0]) => stayed?,
                 ended = &mut running.ended => return Err(early(ended)),
             }
         }
@@ -83,11 +81,14 @@ impl Args {
 }
 
 /// Serves on until Ctrl-C, and shows what anybody changes.
-async fn stay(screen: &Screen, service: &Service, device: &Device) -> Result<()> {
-    screen.title("Join in");
-    screen.say("The server keeps running until Ctrl-C. Paste this into a Realm app:");
-    screen.code(&[
-        &format!("const app = new Realm.App({{ id: \"{}\", baseUrl: \"{}\" }});", service.app_id, service.base_url),
+async fn stay(service: &Service, device: &Device) -> Result<()> {
+    screen::title("Join in");
+    screen::say("The server keeps running until Ctrl-C. Paste this into a Realm app:");
+    screen::code(&[
+        &format!(
+            "const app = new Realm.App({{ id: \"{}\", baseUrl: \"{}\" }});",
+            service.app_id, service.base_url
+        ),
         "const user = await app.logIn(Realm.Credentials.anonymous());",
         "const realm = await Realm.open({",
         "  schema: [{ name: \"InventoryItem\", primaryKey: \"_id\", properties: {",
@@ -95,13 +96,13 @@ async fn stay(screen: &Screen, service: &Service, device: &Device) -> Result<()>
         &format!("  sync: {{ user, partitionValue: \"{STORE}\" }},"),
         "});",
     ]);
-    screen.say("Or run a Rust device, which prints each change:");
-    screen.code(&[&format!(
+    screen::say("Or run a Rust device, which prints each change:");
+    screen::code(&[&format!(
         "cargo run -p bailiwick-client --example follow -- {} {} '\"{STORE}\"'",
         service.base_url, service.app_id
     )]);
     tokio::select! {
-        followed = device.follow(screen) => followed,
+        followed = device.follow() => followed,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C"),
     }
 }

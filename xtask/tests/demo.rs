@@ -1,7 +1,5 @@
 //! The demo, as a newcomer starts it.
 
-#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
-
 use std::process::Command;
 
 #[test]

@@ -10,7 +10,7 @@ use bailiwick_client::{
 use futures_util::StreamExt as _;
 
 use super::Service;
-use super::screen::{Column, Screen};
+use super::screen::{self, Column};
 use super::story::{CLASS, InventoryItem, STORE};
 
 /// A device: knows one partition, and works offline as well.
@@ -24,11 +24,10 @@ impl Device {
     /// A device that was just unpacked: logs in and downloads the partition.
     pub(super) async fn unpack(
         name: &'static str,
-        screen: &Screen,
         service: &Service,
         folder: &Path,
     ) -> Result<Self> {
-        let bar = screen.bar(name, "logs in and opens the partition")?;
+        let bar = screen::bar(name, "logs in and opens the partition")?;
         let config = AppConfig::new(&service.base_url, &service.app_id, folder.join(name));
         let user = App::new(config)?.log_in(Credentials::anonymous()).await?;
         let schema = Schema::new().with::<InventoryItem>();
@@ -54,14 +53,14 @@ impl Device {
     }
 
     /// Goes online and waits until nothing is left to send or to receive.
-    pub(super) async fn come_back(&self, screen: &Screen) -> Result<()> {
+    pub(super) async fn come_back(&self) -> Result<()> {
         self.sync.resume().await;
-        self.catch_up(screen).await
+        self.catch_up().await
     }
 
     /// Waits until nothing is left to send or to receive.
-    pub(super) async fn catch_up(&self, screen: &Screen) -> Result<()> {
-        let bar = screen.bar(self.name, "")?;
+    pub(super) async fn catch_up(&self) -> Result<()> {
+        let bar = screen::bar(self.name, "")?;
         let mut progress = self.sync.progress();
         let done = async {
             self.sync.wait_for_upload().await?;
@@ -96,7 +95,7 @@ impl Device {
     }
 
     /// Shows each change until the realm is closed.
-    pub(super) async fn follow(&self, screen: &Screen) -> Result<()> {
+    pub(super) async fn follow(&self) -> Result<()> {
         let mut changes = self.realm.observe_class(CLASS)?;
         while let Some(change) = changes.next().await {
             let ClassChange::Changed { view, inserted, modified, deleted } = change? else {
@@ -107,11 +106,11 @@ impl Device {
                 inserted.iter().map(|key| ("new", key)).chain(modified.map(|key| ("changed", key)))
             {
                 if let Some(item) = view.get::<InventoryItem>(key)? {
-                    screen.act(what, &item.name, &item.quantity.to_string());
+                    screen::act(what, &item.name, &item.quantity.to_string());
                 }
             }
             for key in deleted {
-                screen.act("gone", &key.to_string(), "");
+                screen::act("gone", &key.to_string(), "");
             }
         }
         Ok(())

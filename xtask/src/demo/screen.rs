@@ -7,11 +7,6 @@ use anyhow::{Context as _, Result};
 use bailiwick_client::SyncProgress;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-/// Where the demo is shown.
-pub(super) struct Screen {
-    has_colours: bool,
-}
-
 /// One column of a table: who sees it, and what.
 pub(super) struct Column<'a> {
     pub(super) title: &'a str,
@@ -21,65 +16,59 @@ pub(super) struct Column<'a> {
 /// The width of a column that holds an item and its quantity.
 const COLUMN_WIDTH: usize = 22;
 
-impl Screen {
-    pub(super) fn new() -> Self {
-        Self { has_colours: std::io::stdout().is_terminal() }
+/// Begins a chapter.
+pub(super) fn title(text: &str) {
+    if std::io::stdout().is_terminal() {
+        println!("\n\x1b[1m== {text}\x1b[0m");
+    } else {
+        println!("\n== {text}");
     }
+}
 
-    /// Begins a chapter.
-    pub(super) fn title(&self, text: &str) {
-        if self.has_colours {
-            println!("\n\x1b[1m== {text}\x1b[0m");
-        } else {
-            println!("\n== {text}");
-        }
-    }
+pub(super) fn say(text: &str) {
+    println!("{}", format!("   {text}").trim_end());
+}
 
-    pub(super) fn say(&self, text: &str) {
-        println!("{}", format!("   {text}").trim_end());
+/// What is to be copied.
+pub(super) fn code(lines: &[&str]) {
+    println!();
+    for line in lines {
+        println!("       {line}");
     }
+    println!();
+}
 
-    /// What is to be copied.
-    pub(super) fn code(&self, lines: &[&str]) {
-        println!();
-        for line in lines {
-            println!("       {line}");
-        }
-        println!();
-    }
+/// What somebody does.
+pub(super) fn act(who: &str, what: &str, how: &str) {
+    println!("{}", format!("   {who:<12} {what:<30} {how}").trim_end());
+}
 
-    /// What somebody does.
-    pub(super) fn act(&self, who: &str, what: &str, how: &str) {
-        println!("{}", format!("   {who:<12} {what:<30} {how}").trim_end());
+/// What several devices see, side by side.
+pub(super) fn table(columns: &[Column<'_>]) {
+    let row = |cell: &dyn Fn(&Column<'_>) -> String| {
+        let cells = columns.iter().map(|column| format!("{:<COLUMN_WIDTH$}", cell(column)));
+        println!("     {}", cells.collect::<Vec<_>>().join("| ").trim_end());
+    };
+    println!();
+    row(&|column| column.title.to_owned());
+    row(&|_| "-".repeat(COLUMN_WIDTH - 1));
+    let height = columns.iter().map(|column| column.lines.len()).max().unwrap_or_default();
+    for line in 0..height {
+        row(&|column| column.lines.get(line).cloned().unwrap_or_default());
     }
+    println!();
+}
 
-    /// What several devices see, side by side.
-    pub(super) fn table(&self, columns: &[Column<'_>]) {
-        let row = |cell: &dyn Fn(&Column<'_>) -> String| {
-            let cells = columns.iter().map(|column| format!("{:<COLUMN_WIDTH$}", cell(column)));
-            println!("     {}", cells.collect::<Vec<_>>().join("| ").trim_end());
-        };
-        println!();
-        row(&|column| column.title.to_owned());
-        row(&|_| "-".repeat(COLUMN_WIDTH - 1));
-        let height = columns.iter().map(|column| column.lines.len()).max().unwrap_or_default();
-        for line in 0..height {
-            row(&|column| column.lines.get(line).cloned().unwrap_or_default());
-        }
-        println!();
-    }
-
-    /// A bar for what a device sends and receives. Without a terminal there is none.
-    pub(super) fn bar(&self, who: &str, what: &str) -> Result<Bar> {
-        let bar = ProgressBar::new(SCALE);
-        let style = ProgressStyle::with_template("   {prefix:<12} {bar:28} {msg}")
-            .context("the style of the progress bars")?;
-        bar.set_style(style);
-        bar.set_prefix(who.to_owned());
-        bar.set_message(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Ok(Bar { bar, who: who.to_owned() })
-    }
+/// A bar for what a device sends and receives. Without a terminal there is none.
+pub(super) fn bar(who: &str, what: &str) -> Result<Bar> {
+    let bar = ProgressBar::new(SCALE);
+    let style = ProgressStyle::with_template("   {prefix:<12} {bar:28} {msg}")
+        .context("the style of the progress bars")?;
+    bar.set_style(style);
+    bar.set_prefix(who.to_owned());
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    Ok(Bar { bar, who: who.to_owned() })
 }
 
 /// Parts of a bar.
@@ -93,7 +82,7 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn show(&self, progress: &SyncProgress) {
-        let both = (progress.download_estimate + progress.upload_estimate) / 2.0;
+        let both = f64::midpoint(progress.download_estimate, progress.upload_estimate);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

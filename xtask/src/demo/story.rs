@@ -8,7 +8,7 @@ use bailiwick_client::{ObjectId, WriteError, WriteTransaction, object};
 
 use super::Service;
 use super::device::Device;
-use super::screen::Screen;
+use super::screen;
 
 /// The partition: one store of the chain.
 pub(super) const STORE: &str = "Store 42";
@@ -41,17 +41,17 @@ const REASONS: [(&str, &str); 5] = [
 ];
 
 /// Tells the story. The devices are online afterwards, and agree.
-pub(super) async fn tell(screen: &Screen, service: &Service, folder: &Path) -> Result<[Device; 3]> {
-    screen.title("Three devices");
+pub(super) async fn tell(service: &Service, folder: &Path) -> Result<[Device; 3]> {
+    screen::title("Three devices");
     let mut devices = Vec::new();
     for name in NAMES {
-        devices.push(Device::unpack(name, screen, service, folder).await?);
+        devices.push(Device::unpack(name, service, folder).await?);
     }
     let devices: [Device; 3] =
         devices.try_into().unwrap_or_else(|_| unreachable!("there is one for each name"));
     let [till, stockroom, office] = &devices;
 
-    screen.title("The till enters the stock, and the others receive it");
+    screen::title("The till enters the stock, and the others receive it");
     let [hammer, nails, tape, saw] = std::array::from_fn(|_| ObjectId::new());
     till.write(|tx| {
         for (id, name, quantity) in
@@ -62,16 +62,16 @@ pub(super) async fn tell(screen: &Screen, service: &Service, folder: &Path) -> R
         Ok(())
     })?;
     for device in &devices {
-        device.catch_up(screen).await?;
+        device.catch_up().await?;
     }
-    show(screen, &devices)?;
+    show(&devices)?;
 
-    screen.title("All three go offline, and work on");
+    screen::title("All three go offline, and work on");
     for device in &devices {
         device.go_offline().await;
     }
     let edit = |device: &Device, what, how, edit: Edit| {
-        screen.act(device.name, what, how);
+        screen::act(device.name, what, how);
         later();
         device.write(edit)
     };
@@ -86,23 +86,23 @@ pub(super) async fn tell(screen: &Screen, service: &Service, folder: &Path) -> R
     edit(office, "buys 2 ladders", "create", &|tx| {
         tx.insert(&item(ObjectId::new(), "Ladder", 2)).map(drop)
     })?;
-    screen.say("");
-    screen.say("Each sees its own work at once, and nobody else's:");
-    show(screen, &devices)?;
+    screen::say("");
+    screen::say("Each sees its own work at once, and nobody else's:");
+    show(&devices)?;
 
     for device in [office, stockroom, till] {
-        screen.title(&format!("{} comes back", device.name));
-        device.come_back(screen).await?;
-        show(screen, &devices)?;
+        screen::title(&format!("{} comes back", device.name));
+        device.come_back().await?;
+        show(&devices)?;
     }
 
-    screen.title("What was done at the same time is merged, by the same rules everywhere");
+    screen::title("What was done at the same time is merged, by the same rules everywhere");
     for device in &devices {
-        device.catch_up(screen).await?;
+        device.catch_up().await?;
     }
-    screen.say("");
+    screen::say("");
     for (what, why) in REASONS {
-        screen.act(what, why, "");
+        screen::act(what, why, "");
     }
     let agreed = till.items()?;
     for device in &devices {
@@ -110,8 +110,8 @@ pub(super) async fn tell(screen: &Screen, service: &Service, folder: &Path) -> R
     }
     let found: Vec<_> = agreed.iter().map(|item| (&*item.name, item.quantity)).collect();
     ensure!(found == EXPECTED, "they agree on something else than they should: {found:?}");
-    screen.say("");
-    screen.say("All three agree.");
+    screen::say("");
+    screen::say("All three agree.");
     Ok(devices)
 }
 
@@ -135,8 +135,8 @@ fn rename(tx: &mut WriteTransaction<'_>, id: ObjectId, name: &str) -> Result<(),
     Ok(())
 }
 
-fn show(screen: &Screen, devices: &[Device]) -> Result<()> {
-    screen.table(&devices.iter().map(Device::column).collect::<Result<Vec<_>>>()?);
+fn show(devices: &[Device]) -> Result<()> {
+    screen::table(&devices.iter().map(Device::column).collect::<Result<Vec<_>>>()?);
     Ok(())
 }
 
