@@ -237,8 +237,19 @@ impl Connection {
                     *until = now;
                 }
             }
-            (Err(error), _) => self.end_all(&error, out),
+            (Err(error), _) => self.log_out(now, &error, out),
         }
+    }
+
+    /// Ends the sync of a user who is gone, and the connection that was made with the old token: whoever is resumed may
+    /// have logged in again.
+    pub(super) fn log_out(&mut self, now: Time, error: &SyncError, out: &mut Vec<Output>) {
+        self.end_all(error, out);
+        if let Link::Up(_) | Link::Connecting { .. } = self.link {
+            out.push(Output::Disconnect);
+            self.lose(now, out);
+        }
+        self.link = Link::Down;
     }
 
     /// When something is to be done about the connection.

@@ -161,7 +161,7 @@ impl Connection {
                 self.remedy_session(now, failure, &remedy, out);
             }
             (SessionVerdict::LogOut(error), _) => {
-                self.end_all(&error, out);
+                self.log_out(now, &error, out);
                 out.push(Output::LogOut);
             }
             (SessionVerdict::End(error), FileRole::Main) => self.end(key, &error, out),

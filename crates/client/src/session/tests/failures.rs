@@ -404,12 +404,42 @@ fn errors_of_a_session() {
         check(code, action, true, &[fatal], None);
     }
     check(201, "RefreshUser", true, &["RefreshToken"], Some(1));
-    let out = "1: fatal: the user is logged out: m";
-    check(201, "LogOutUser", false, &[out, "LogOut"], None);
     let slow = ",\"backoffIntervalSec\":10,\"backoffMaxDelaySec\":60,\"backoffMultiplier\":2";
     check_session_error(&json_error(201, 1, "Transient", true, slow), &[], Some(10));
     check_session_error("error 201 1 1 1\nm", &[], Some(1));
     check_session_error("error 206 1 0 1\nm", &[fatal], None);
+}
+
+/// The next user must not go on with the connection of the one before.
+#[test]
+fn another_login_gets_another_connection() {
+    let check = |log_out: fn(&mut Rig), outputs: &[&str]| {
+        let mut rig = Rig::synced();
+        log_out(&mut rig);
+        rig.expect_outputs(outputs);
+        rig.expect(&[]);
+        rig.advance(Duration::from_secs(10));
+        rig.expect(&[]);
+        rig.input(Input::Resume(RealmKey(1)));
+        while !rig.is_connecting {
+            assert!(rig.step(), "it connects with the token of the new login");
+        }
+        rig.expect(&[]);
+    };
+    let told = "1: fatal: the user is logged out: m";
+    check(
+        |rig| rig.receive(json_error(201, 1, "LogOutUser", false, "")),
+        &["1: connected false", told, "Disconnect", "LogOut"],
+    );
+    check(
+        |rig| {
+            rig.receive(json_error(201, 1, "RefreshUser", true, ""));
+            rig.log.clear();
+            rig.sent.clear();
+            rig.input(Input::TokenRefreshed(Err(SyncError::LoggedOut("m".to_owned()))));
+        },
+        &[told, "Disconnect"],
+    );
 }
 
 #[test]
