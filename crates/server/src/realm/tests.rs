@@ -186,6 +186,7 @@ async fn uploads_that_gather_while_a_commit_runs_become_one_commit() {
         device.upload(&[schema(), item(id)]).await;
         device.upload(&[item(100 + id)]).await;
     }
+    devices[0].barrier().await;
     store.let_go();
     for device in &mut devices {
         device.acknowledged().await;
