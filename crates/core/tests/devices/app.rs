@@ -20,7 +20,7 @@ use bailiwick_core::schema::{Column, Slot, ValueType};
 use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State, Value};
 use bailiwick_protocol::changeset::{CollectionKind, Instruction, Link, Payload, UpdateKind};
 
-use super::Clocks;
+use super::cases::Clocks;
 use super::schema::{ALWAYS_LIST, AppVersion, FLAT_LIST};
 use super::writer::{Hop, Place, Writer, size};
 
