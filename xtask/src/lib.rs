@@ -12,6 +12,7 @@ pub mod vectors;
 mod bench;
 mod check;
 mod demo;
+mod sim;
 mod step;
 mod test;
 mod tidy;

@@ -1,7 +1,7 @@
 //! The steps of a command that runs other programs: each is announced, timed and listed at the end.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,6 +16,23 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
     command
+}
+
+/// Runs the same command in a release build, and says how it ended; `None` if this is one already.
+///
+/// For commands that would take many times as long without optimisation.
+pub(crate) fn in_release() -> Result<Option<ExitCode>> {
+    if !cfg!(debug_assertions) {
+        return Ok(None);
+    }
+    let mut release = cargo(&["run", "--release", "--package", "xtask"]);
+    release.arg("--manifest-path").arg(root().join("Cargo.toml"));
+    release.arg("--").args(std::env::args_os().skip(1));
+    // Paths among the arguments are relative to where we are.
+    release.current_dir(std::env::current_dir()?);
+    let status = release.status().context("can't run cargo")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 
 /// The steps that are done, in order.

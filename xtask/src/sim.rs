@@ -1,0 +1,3 @@
+//! `cargo xtask sim`: everything in one process, from one seed.
+
+mod choices;
