@@ -18,6 +18,9 @@ mod list;
 mod nested;
 mod object;
 mod op;
+#[cfg(any(test, feature = "oracle"))]
+#[doc(hidden)]
+pub mod oracle;
 mod pair;
 mod schema;
 mod set;

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use bailiwick_protocol::changeset::{Changeset, Instruction, Kind};
 
 use super::Concurrent;
-use super::error::{MergeError, MergeFault, Position};
+use super::error::{MergeError, MergeFault};
 use super::index::{Incoming, Scan, Walk, is_eraser};
 use super::op::{Key, Name, Object, Op, Place, Side, Sides, name};
 use super::pair::{Outcome, merge_pair};
@@ -154,18 +154,7 @@ impl<'a> Driver<'a> {
     }
 
     fn explain(&self, op: &Op, slot: usize, fault: MergeFault) -> MergeError {
-        let position = |op: &Op| Position {
-            changeset: op.place.changeset as usize,
-            instruction: op.place.instruction as usize,
-        };
-        let mut instruction = self.sides.instruction(op).clone();
-        op.store(&mut instruction);
-        MergeError {
-            local: position(op),
-            remote: position(self.incoming.op(slot)),
-            path: self.sides.changeset(op).describe(&instruction),
-            fault,
-        }
+        self.sides.explain(op, self.incoming.op(slot), fault)
     }
 
     /// Writes what has become of the incoming ops into their changesets.

@@ -13,7 +13,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 use smallvec::SmallVec;
 
 use super::Concurrent;
-use super::error::{MAX_INDEX, MergeFault};
+use super::error::{MAX_INDEX, MergeError, MergeFault, Position};
 
 /// A text, as a number that means the same on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -377,5 +377,17 @@ impl Sides<'_> {
     pub(super) fn instruction_mut(&mut self, op: &Op) -> &mut Instruction {
         let i = op.place.instruction as usize;
         &mut self.changeset_mut(op).instructions[i]
+    }
+
+    /// What is wrong with a pair; `a` is the local op.
+    pub(super) fn explain(&self, a: &Op, b: &Op, fault: MergeFault) -> MergeError {
+        let position = |op: &Op| Position {
+            changeset: op.place.changeset as usize,
+            instruction: op.place.instruction as usize,
+        };
+        let mut instruction = self.instruction(a).clone();
+        a.store(&mut instruction);
+        let path = self.changeset(a).describe(&instruction);
+        MergeError { local: position(a), remote: position(b), path, fault }
     }
 }

@@ -1,6 +1,5 @@
 mod generate;
 mod hostile;
-mod naive;
 mod property;
 mod text;
 
