@@ -4,6 +4,8 @@ pub mod account;
 pub mod commit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "disk")]
+pub mod disk;
 #[cfg(feature = "conformance")]
 pub mod fault;
 pub mod memory;

@@ -6,9 +6,6 @@ mod choices;
 mod contents;
 mod crash;
 mod damage;
-#[path = "../../tests/shared/disk.rs"]
-#[expect(dead_code, reason = "others use more of it")]
-mod disk;
 mod files;
 mod model;
 

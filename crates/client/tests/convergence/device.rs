@@ -15,9 +15,9 @@ use bailiwick_protocol::message::{Body, DownloadEntry, DownloadHeader};
 use bailiwick_protocol::version::{
     ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, UploadCursor,
 };
+use bailiwick_storage::disk::{Disk, Keeps};
 use proptest::prelude::*;
 
-use super::disk::Disk;
 use super::message::{DownloadMessage, UploadMessage};
 
 /// A device. What is public here is what its file said last.
@@ -194,7 +194,7 @@ impl Device {
     fn reopen(&mut self) {
         // The old one lets go of the disk before the new one reads it.
         self.files = None;
-        self.disk = Disk::new(self.disk.bytes());
+        self.disk = self.disk.crashed(Keeps::Everything);
         let options = OpenOptions::new(Owner::default());
         let main = LocalFile::on_backend(self.disk.clone(), &options).unwrap();
         self.files = Some(RealmFiles::new(Arc::new(main), FreshInMemory::default()));

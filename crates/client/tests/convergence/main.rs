@@ -8,13 +8,6 @@
 
 mod device;
 
-#[path = "../shared/choices.rs"]
-#[expect(dead_code, reason = "others use more of it")]
-mod choices;
-#[path = "../shared/disk.rs"]
-#[expect(dead_code, reason = "others use more of it")]
-mod disk;
-
 #[path = "../../../core/tests/devices/app.rs"]
 mod app;
 #[path = "../../../core/tests/devices/cases.rs"]

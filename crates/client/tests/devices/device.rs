@@ -18,10 +18,10 @@ use bailiwick_client::session::{
 use bailiwick_client::write::{WriteError, WriteTransaction};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::OriginTimestamp;
+use bailiwick_storage::disk::{Disk, Keeps, Power};
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use super::disk::{Disk, Keeps, Power};
 use super::edits;
 use super::server::PATH;
 
@@ -81,7 +81,7 @@ impl Device {
     pub(super) fn new(mode: ResetMode, clock: Arc<AtomicU64>) -> Self {
         let power = Power::default();
         Self {
-            main: Disk::with_power(Vec::new(), power.clone()),
+            main: Disk::default().with_power(power.clone()),
             fresh: Arc::new(FreshDisk { power: power.clone(), disk: Mutex::default() }),
             power,
             mode,
@@ -130,9 +130,9 @@ impl Device {
     /// The process ends between two instructions, and the disks keep what they keep.
     pub(super) fn kill(&mut self, keeps: Keeps) -> Option<Wire> {
         let power = Power::default();
-        let main = self.main.crashed(keeps, power.clone());
-        let fresh =
-            self.fresh.disk.lock().unwrap().as_ref().map(|disk| disk.crashed(keeps, power.clone()));
+        let crashed = |disk: &Disk| disk.crashed(keeps).with_power(power.clone());
+        let main = crashed(&self.main);
+        let fresh = self.fresh.disk.lock().unwrap().as_ref().map(crashed);
         // What the old process does as it is dropped reaches the old disks only, and not even them.
         self.power.last_for(0);
         let link = self.running.take().map(|running| running.link);
@@ -358,7 +358,7 @@ struct FreshCopy(Arc<FreshDisk>);
 impl FreshFile for FreshCopy {
     fn open(&self) -> Result<Arc<LocalFile>, FreshError> {
         let mut disk = self.0.disk.lock().unwrap();
-        let new = || Disk::with_power(Vec::new(), self.0.power.clone());
+        let new = || Disk::default().with_power(self.0.power.clone());
         let disk = disk.get_or_insert_with(new).clone();
         Ok(Arc::new(LocalFile::on_backend(disk, &options())?))
     }

@@ -1,8 +1,8 @@
 //! A device that dies at each of its storage writes in turn, and goes on.
 
 use bailiwick_client::session::ResetMode;
+use bailiwick_storage::disk::Keeps;
 
-use super::disk::Keeps;
 use super::edits::Step;
 use super::world::{Event, World};
 

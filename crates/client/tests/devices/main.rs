@@ -11,9 +11,6 @@
 mod choices;
 mod conflicts;
 mod device;
-#[path = "../shared/disk.rs"]
-#[expect(dead_code, reason = "others use more of it")]
-mod disk;
 mod edits;
 mod kills;
 #[path = "../../../core/tests/devices/record.rs"]

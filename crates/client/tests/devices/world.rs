@@ -9,10 +9,10 @@ use bailiwick_client::history::pending;
 use bailiwick_client::session::{ResetMode, WaitKey};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{ClientVersion, ServerVersion};
+use bailiwick_storage::disk::Keeps;
 
 use super::choices::Choices;
 use super::device::{Dead, Device, Wire};
-use super::disk::Keeps;
 use super::edits::{self, Step};
 use super::record::Record;
 use super::server::Server;

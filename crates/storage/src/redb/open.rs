@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, TableHandle as _};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend, TableHandle as _,
+};
 
 use super::batch::Tables;
 use super::{RedbStore, key};
@@ -140,6 +142,20 @@ impl RedbOptions {
         self.open_existing(path)
     }
 
+    /// Opens or makes a store on anything that behaves as a file; the seam for faults. What was not made to
+    /// its end is made anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn on_backend(&self, backend: impl StorageBackend) -> Result<RedbStore, OpenError> {
+        forget_half_made(&backend)
+            .map_err(Fault::Io)
+            .and_then(|()| Ok(self.builder().create_with_backend(backend)?))
+            .and_then(|database| self.start(database))
+            .map_err(|fault| fault.at(Path::new("(no file)")))
+    }
+
     /// Makes an empty store under another name first: a crash halfway leaves nothing at `path`.
     fn make(&self, path: &Path) -> Result<(), OpenError> {
         let mut draft = path.as_os_str().to_owned();
@@ -169,19 +185,6 @@ impl RedbOptions {
             .map_err(Fault::from)
             .and_then(|database| self.start(database))
             .map_err(|fault| fault.at(path))
-    }
-
-    /// The same for anything that behaves as a file; the seam for faults.
-    #[cfg(test)]
-    pub(super) fn open_backend(
-        &self,
-        backend: impl redb::StorageBackend,
-    ) -> Result<RedbStore, OpenError> {
-        self.builder()
-            .create_with_backend(backend)
-            .map_err(Fault::from)
-            .and_then(|database| self.start(database))
-            .map_err(|fault| fault.at(Path::new("(no file)")))
     }
 
     fn builder(&self) -> Builder {
@@ -259,6 +262,14 @@ impl From<DatabaseError> for Fault {
     fn from(error: DatabaseError) -> Self {
         Self::new(error)
     }
+}
+
+/// Empties a file that redb has begun to make: it writes what tells its files from others last.
+fn forget_half_made(file: &impl StorageBackend) -> io::Result<()> {
+    let mut start = [0; 9];
+    let len = usize::try_from(file.len()?).unwrap_or(start.len()).min(start.len());
+    file.read(0, &mut start[..len])?;
+    if len > 0 && start == [0; 9] { file.set_len(0) } else { Ok(()) }
 }
 
 /// Makes the file's name durable; redb looks after its contents only.

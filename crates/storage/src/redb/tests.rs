@@ -1,4 +1,3 @@
 mod crash;
 mod damage;
-mod disk;
 mod files;

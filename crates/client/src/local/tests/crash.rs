@@ -1,7 +1,8 @@
 //! A crash between any two writes, and a disk that fails at any write.
 
+use bailiwick_storage::disk::{Disk, Keeps};
+
 use super::batches;
-use super::disk::{Disk, Keeps, after_crash};
 use super::model::Model;
 use super::{encrypted, plain};
 use crate::local::{LocalError, LocalFile, OpenError, OpenOptions};
@@ -27,10 +28,10 @@ fn carry_out(file: &LocalFile, models: &[Model], from: usize) -> Result<(), Loca
 }
 
 /// Checks that the file holds what it did after `acknowledged` batches or one more, and that it can go on.
-fn check_recovered(bytes: Vec<u8>, options: &OpenOptions, acknowledged: usize, context: &str) {
+fn check_recovered(disk: Disk, options: &OpenOptions, acknowledged: usize, context: &str) {
     let models = models();
-    let file = LocalFile::on_backend(Disk::new(bytes), options)
-        .unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    let file =
+        LocalFile::on_backend(disk, options).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let found = Model::read(&file).unwrap();
     let possible = acknowledged..models.len().min(acknowledged + 2);
     let Some(count) = possible.rev().find(|count| found == models[*count]) else {
@@ -43,7 +44,7 @@ fn check_recovered(bytes: Vec<u8>, options: &OpenOptions, acknowledged: usize, c
 }
 
 fn check_crashes(options: &OpenOptions, batches: usize, disks: &[Keeps]) {
-    let disk = Disk::default();
+    let disk = Disk::default().with_log();
     let file = LocalFile::on_backend(disk.clone(), options).unwrap();
     // How many events it took until each batch was acknowledged.
     let mut acknowledged_at = Vec::new();
@@ -56,7 +57,8 @@ fn check_crashes(options: &OpenOptions, batches: usize, disks: &[Keeps]) {
         let acknowledged = acknowledged_at.iter().filter(|at| **at <= crash).count();
         for keeps in disks {
             let context = format!("crash after event {crash}, disk keeps {keeps:?}");
-            check_recovered(after_crash(&log[..crash], *keeps), options, acknowledged, &context);
+            let disk = Disk::after(&log[..crash]).crashed(*keeps);
+            check_recovered(disk, options, acknowledged, &context);
         }
     }
 }
@@ -92,7 +94,7 @@ fn a_disk_that_fails_stops_the_file_until_it_is_opened_again() {
             assert!(matches!(carry_out(&file, &models, from), Err(LocalError::Stopped)));
             drop(file);
             let context = format!("the disk fails after {healthy} events");
-            check_recovered(disk.bytes(), &options, from, &context);
+            check_recovered(disk.crashed(Keeps::Everything), &options, from, &context);
         }
     }
 }
@@ -107,7 +109,12 @@ fn a_disk_that_fails_while_a_file_is_made_leaves_none() {
                 Ok(_) => break,
                 Err(error) => assert!(matches!(error, OpenError::Io { .. }), "{error:?}"),
             }
-            check_recovered(disk.bytes(), &options, 0, &format!("{healthy} events"));
+            check_recovered(
+                disk.crashed(Keeps::Everything),
+                &options,
+                0,
+                &format!("{healthy} events"),
+            );
         }
     }
 }

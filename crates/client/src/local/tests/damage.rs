@@ -3,11 +3,11 @@
 use std::fs;
 
 use bailiwick_core::schema::Schema;
+use bailiwick_storage::disk::Disk;
 use proptest::prelude::*;
 use tempfile::tempdir;
 
 use super::batches;
-use super::disk::Disk;
 use super::model::Model;
 use super::{encrypted, plain};
 use crate::local::head::HEAD_LEN;

@@ -3,11 +3,11 @@
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
 
-use super::disk::{Disk, Keeps, after_crash};
 use crate::account::Accounts as _;
 use crate::conformance::sample::{
     FIRST, append, changesets, client_file, key, moved, objects, reciprocals, session, user,
 };
+use crate::disk::{Disk, Keeps};
 use crate::memory::MemoryStore;
 use crate::redb::{RedbOptions, RedbStore, Repair};
 use crate::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
@@ -15,7 +15,7 @@ use crate::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 const STEPS: u64 = 3;
 
 fn open(disk: &Disk, repair: Repair) -> RedbStore {
-    RedbOptions::default().cache_len(1 << 20).repair(repair).open_backend(disk.clone()).unwrap()
+    RedbOptions::default().cache_len(1 << 20).repair(repair).on_backend(disk.clone()).unwrap()
 }
 
 fn realms() -> [RealmKey; 2] {
@@ -92,22 +92,21 @@ fn check_recovered(disk: &Disk, repair: Repair, acknowledged: u64, context: &str
 #[test]
 fn a_crash_at_any_write_loses_nothing_acknowledged() {
     for repair in [Repair::Quick, Repair::Thorough] {
-        let disk = Disk::default();
+        let disk = Disk::default().with_log();
         let store = open(&disk, repair);
-        // How many events it took until the file was ready, and until each step was acknowledged.
-        let mut acknowledged_at = vec![disk.log().len()];
+        // How many events it took until each step was acknowledged.
+        let mut acknowledged_at = Vec::new();
         for step in 0..STEPS {
             carry_out(&store, step).unwrap();
             acknowledged_at.push(disk.log().len());
         }
         let log = disk.log();
-        for crash in acknowledged_at[0]..=log.len() {
-            let acknowledged =
-                acknowledged_at[1..].iter().filter(|at| **at <= crash).count() as u64;
+        for crash in 0..=log.len() {
+            let acknowledged = acknowledged_at.iter().filter(|at| **at <= crash).count() as u64;
             for keeps in [Keeps::Nothing, Keeps::Everything, Keeps::Some(1), Keeps::Some(2)] {
                 let context =
                     format!("{repair:?}, crash after event {crash}, disk keeps {keeps:?}");
-                let disk = Disk::new(after_crash(&log[..crash], keeps));
+                let disk = Disk::after(&log[..crash]).crashed(keeps);
                 check_recovered(&disk, repair, acknowledged, &context);
             }
         }
@@ -137,5 +136,24 @@ fn a_disk_that_fails_stops_the_store_until_it_is_opened_again() {
             let context = format!("{repair:?}, the disk fails after {healthy} events");
             check_recovered(&Disk::new(disk.bytes()), repair, step, &context);
         }
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_store_and_loses_nothing_acknowledged() {
+    for room in (0..).step_by(3 * 4096) {
+        let disk = Disk::default();
+        let store = open(&disk, Repair::Quick);
+        disk.set_room(Some(room));
+        let failure = (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
+        let Some((step, error)) = failure else {
+            assert!(room > 10 * 4096, "{room} bytes are no workload");
+            break;
+        };
+        assert!(matches!(error, StorageError::Backend(_)), "{error:?}");
+        assert!(matches!(store.commit(&batch(step)), Err(StorageError::Stopped)));
+        drop(store);
+        let context = format!("room for {room} bytes");
+        check_recovered(&disk.crashed(Keeps::Everything), Repair::Quick, step, &context);
     }
 }
