@@ -1,3 +1,4 @@
 //! `cargo xtask sim`: everything in one process, from one seed.
 
+mod app;
 mod choices;

@@ -1,0 +1,145 @@
+//! What applications write is everything, and nothing that devices do not agree on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bailiwick_client::local::LocalFile;
+use bailiwick_client::realm::Realm;
+use bailiwick_core::merge::{Concurrent, merge};
+use bailiwick_protocol::changeset::{Changeset, Kind};
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
+
+use super::*;
+
+/// A partition with one device, and as many transactions of it as it likes.
+struct Partition {
+    app: App,
+    choices: Choices,
+    realm: Realm,
+    transactions: i64,
+    written: Written,
+}
+
+impl Partition {
+    fn new(seed: u64) -> Self {
+        let mut choices = Choices::new(seed);
+        let clocks = if choices.yes() { Clocks::Steady } else { Clocks::Jumping };
+        let lowest = u8::try_from(2 + choices.below(13)).unwrap();
+        let app = App::new(&mut choices, Style { lowest, clocks });
+        let file = Arc::new(LocalFile::in_memory());
+        let version = choices.below(VERSIONS);
+        let clock = Arc::new(|| OriginTimestamp(1));
+        let realm = Realm::with_clock(file, app.schema(version), clock).unwrap();
+        let mut partition =
+            Self { app, choices, realm, transactions: 0, written: Written::default() };
+        for _ in 0..partition.choices.below(16) {
+            partition.write(version);
+        }
+        partition
+    }
+
+    fn write(&mut self, version: usize) {
+        let author = self.author(version);
+        let Self { app, choices, realm, .. } = self;
+        let written = realm.write(|tx| app.write(tx, author, choices)).unwrap();
+        self.written.edits += written.edits;
+        self.written.refused += written.refused;
+    }
+
+    fn author(&mut self, version: usize) -> Author {
+        self.transactions += 1;
+        let device = u32::try_from(self.choices.below(3)).unwrap();
+        Author { device, mark: self.transactions, version }
+    }
+
+    /// What a device does that declares another version first, after which nothing is different.
+    fn alternative(&mut self, device: u32) -> Changeset {
+        let version = self.choices.below(VERSIONS);
+        let author = Author { device, ..self.author(version) };
+        let snapshot = self.realm.snapshot().unwrap();
+        let mut tx = WriteTransaction::new(&snapshot);
+        tx.declare(&self.app.schema(version)).unwrap();
+        let _ = self.app.write(&mut tx, author, &mut self.choices).unwrap();
+        tx.finish().changeset
+    }
+
+    /// The instructions that were written.
+    fn history(&self) -> Vec<Changeset> {
+        let snapshot = self.realm.snapshot().unwrap();
+        let entries = snapshot.history(ClientVersion(0)).unwrap();
+        entries.map(|entry| Changeset::decode(&entry.unwrap().changeset).unwrap()).collect()
+    }
+}
+
+#[test]
+fn every_instruction_of_sdks_is_written_and_most_edits_are_possible() {
+    let mut kinds = BTreeMap::<Kind, usize>::new();
+    let mut written = Written::default();
+    for seed in 0..100 {
+        let partition = Partition::new(seed);
+        for changeset in partition.history() {
+            for instruction in &changeset.instructions {
+                *kinds.entry(instruction.kind()).or_default() += 1;
+            }
+        }
+        written.edits += partition.written.edits;
+        written.refused += partition.written.refused;
+    }
+    let all: BTreeSet<Kind> = kinds.keys().copied().collect();
+    let never = [Kind::EraseTable, Kind::EraseColumn];
+    assert_eq!(all.len() + never.len(), 14, "{kinds:?}");
+    assert!(kinds.values().all(|count| *count > 20), "{kinds:?}");
+    assert!(written.refused > 100 && written.refused * 4 < written.edits, "{written:?}");
+}
+
+#[test]
+fn the_same_seed_writes_the_same() {
+    for seed in 0..20 {
+        assert_eq!(Partition::new(seed).history(), Partition::new(seed).history(), "{seed}");
+    }
+}
+
+#[test]
+fn marks_tell_each_transaction_and_how_often_it_was_taken() {
+    let mut partition = Partition::new(1);
+    let before = contents(&partition.realm.snapshot().unwrap());
+    let expected: Vec<_> = (1..=partition.transactions).collect();
+    assert_eq!(marks(&before).into_keys().collect::<Vec<_>>(), expected);
+    assert!(marks(&before).values().all(|mark| mark.times == 1));
+
+    let changeset = partition.alternative(1);
+    let mut after = before;
+    let _ = after.apply(&changeset).unwrap();
+    assert_eq!(marks(&after)[&partition.transactions].times, 1);
+    let _ = after.apply(&changeset);
+    assert_eq!(marks(&after)[&partition.transactions].times, 2);
+}
+
+#[test]
+fn whatever_two_devices_write_at_the_same_time_converges() {
+    for seed in 0..400 {
+        let mut partition = Partition::new(seed);
+        let base = contents(&partition.realm.snapshot().unwrap());
+        let (ours, theirs) = (partition.alternative(1), partition.alternative(2));
+        let mut changeset = |changeset: &Changeset, device| {
+            let time = OriginTimestamp(1 + u64::from(partition.choices.yes()));
+            [Concurrent::new(changeset.clone(), time, FileIdent(device))]
+        };
+        let (mut ours_after, mut theirs_after) = (changeset(&ours, 2), changeset(&theirs, 3));
+        merge(&mut ours_after, &mut theirs_after).unwrap_or_else(|error| panic!("{seed}: {error}"));
+        let apply = |first: &Changeset, second: &[Concurrent; 1]| {
+            let mut state = base.clone();
+            for changeset in [first, second[0].changeset()] {
+                if let Err(error) = state.apply(changeset) {
+                    panic!("seed {seed}: {error}")
+                }
+            }
+            state.to_string()
+        };
+        let (left, right) = (apply(&ours, &theirs_after), apply(&theirs, &ours_after));
+        let differs = left.lines().zip(right.lines()).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(left.len(), right.len(), "seed {seed}");
+    }
+}
