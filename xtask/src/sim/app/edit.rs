@@ -126,30 +126,21 @@ impl<'a> Editor<'a> {
         if let PropertyType::Embedded(class) = &field.property.value_type {
             return self.change_objects(&mut list, class);
         }
-        match self.choices.below(16) {
+        let len = list.len()?;
+        // Short ones grow: there is little that one could do to them.
+        let chance = if len < 2 && !self.choices.one_in(4) { 15 } else { self.choices.below(16) };
+        match chance {
             0 => list.clear().map(drop),
             1 => {
                 let values = (0..self.choices.below(3)).map(|_| self.element(field)).collect();
                 object.set(&field.property.name, Value::List(values)).map(drop)
             }
-            2..=5 if !is_nested => {
-                let len = list.len()?;
-                list.move_to(self.place(len), self.place(len)).map(drop)
-            }
+            2..=5 if !is_nested => list.move_to(self.place(len), self.place(len)).map(drop),
             2..=7 if is_nested => self.change_nested_list(&mut list, 0),
-            6..=7 => {
-                let len = list.len()?;
-                list.remove(self.place(len)).map(drop)
-            }
-            8..=9 => {
-                let len = list.len()?;
-                list.set(self.place(len), self.element(field)).map(drop)
-            }
+            6..=7 => list.remove(self.place(len)).map(drop),
+            8..=9 => list.set(self.place(len), self.element(field)).map(drop),
             10..=12 => list.push(self.element(field)).map(drop),
-            _ => {
-                let len = list.len()?;
-                list.insert(self.place(len + 1), self.element(field)).map(drop)
-            }
+            _ => list.insert(self.place(len + 1), self.element(field)).map(drop),
         }
     }
 

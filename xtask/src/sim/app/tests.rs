@@ -108,12 +108,16 @@ fn marks_tell_each_transaction_and_how_often_it_was_taken() {
     assert_eq!(marks(&before).into_keys().collect::<Vec<_>>(), expected);
     assert!(marks(&before).values().all(|mark| mark.times == 1));
 
-    let changeset = partition.alternative(1);
+    let author = partition.author(0);
+    let snapshot = partition.realm.snapshot().unwrap();
+    let mut tx = WriteTransaction::new(&snapshot);
+    mark::write(&mut tx, author).unwrap();
+    let changeset = tx.finish().changeset;
     let mut after = before;
-    let _ = after.apply(&changeset).unwrap();
-    assert_eq!(marks(&after)[&partition.transactions].times, 1);
-    let _ = after.apply(&changeset);
-    assert_eq!(marks(&after)[&partition.transactions].times, 2);
+    for times in 1..3 {
+        let _ = after.apply(&changeset).unwrap();
+        assert_eq!(marks(&after)[&author.mark], mark::Mark { device: author.device, times });
+    }
 }
 
 #[test]
