@@ -82,13 +82,7 @@ fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes)
     };
     let upload = Upload {
         file_ident: FileIdent(ident),
-        file: ClientFile {
-            salt: Salt(1),
-            user_id: String::new(),
-            upload_cursor: UploadCursor::default(),
-            locked_server_version: ServerVersion(0),
-            last_seen_ms: 1,
-        },
+        file: ClientFile::new(Salt(1), "", 1),
         progress: cursor,
         locked: ServerVersion(0),
         changesets: vec![UploadedChangeset {

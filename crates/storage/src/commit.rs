@@ -34,8 +34,8 @@ impl Commit {
     /// - the versions of `entries` follow the head, and their salts are in 1 to 2^63-1;
     /// - their origin is 0, with client version 0, or an allocated client file, with client versions that
     ///   ascend from what is integrated of it;
-    /// - new `client_files` continue the idents; none has integrated or locked more than the head; those
-    ///   replaced keep their salt, their cursors do not go back, and expiry is not undone;
+    /// - new `client_files` continue the idents; none has integrated or locked more than the head, nor
+    ///   acknowledged more than integrated; those replaced keep their salt, their cursors do not go back, and expiry is not undone;
     /// - `reciprocals` belong to allocated client files, and to versions up to the head that the client
     ///   file has not integrated.
     ///
@@ -154,21 +154,31 @@ fn follow_entry(
 
 fn check_client_file(file: &ClientFile, head: ServerVersion) -> Result<(), CommitRefused> {
     require(is_salt(file.salt), "a client file's salt is out of range")?;
+    let (cursor, acknowledged) = (file.upload_cursor, file.acknowledged);
     require(
-        file.upload_cursor.last_integrated_server_version <= head
-            && file.locked_server_version <= head,
+        cursor.last_integrated_server_version <= head && file.locked_server_version <= head,
         "a client file is ahead of the history",
+    )?;
+    require(
+        acknowledged.client_version <= cursor.client_version
+            && acknowledged.last_integrated_server_version <= cursor.last_integrated_server_version,
+        "a client file is acknowledged more than is integrated",
     )
 }
 
 fn check_succession(old: &ClientFile, new: &ClientFile) -> Result<(), CommitRefused> {
     require(old.salt == new.salt, "a client file's salt has changed")?;
-    let (was, is) = (old.upload_cursor, new.upload_cursor);
+    for (was, is) in [(old.upload_cursor, new.upload_cursor), (old.acknowledged, new.acknowledged)]
+    {
+        require(
+            was.client_version <= is.client_version
+                && was.last_integrated_server_version <= is.last_integrated_server_version,
+            "a client file's cursor goes back",
+        )?;
+    }
     require(
-        was.client_version <= is.client_version
-            && was.last_integrated_server_version <= is.last_integrated_server_version
-            && old.locked_server_version <= new.locked_server_version,
-        "a client file's cursor goes back",
+        old.locked_server_version <= new.locked_server_version,
+        "a client file's promise is taken back",
     )?;
     require(new.is_expired() || !old.is_expired(), "a client file's expiry is undone")
 }

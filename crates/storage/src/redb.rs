@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! Format 1. A realm's key is translated to a number once, `id`, which is never reused; so what
+//! Format 2. A realm's key is translated to a number once, `id`, which is never reused; so what
 //! belongs to a realm, or to one of its client files, is one range. Numbers in keys are big-endian with
 //! 8 bytes, so byte order is their order. Each value starts with a byte that tells its layout.
 //!
@@ -14,7 +14,8 @@
 //! schemas         id                          schema; missing if it is empty
 //! entries         id version                  salt, origin, client version, time, cumulative len,
 //!                                             required protocol (1 byte), changeset
-//! client_files    id ident                    salt, upload cursor, locked version, last seen, user
+//! client_files    id ident                    salt, upload cursor, acknowledged, locked version, last seen, user;
+//!                                             without what is acknowledged in format 1, which is read too
 //! reciprocals     id ident version            changeset
 //! objects         id row                      object
 //! users           user id                     created, disabled, identities

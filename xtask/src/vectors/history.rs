@@ -161,13 +161,7 @@ impl Server {
         let record = self.record()?;
         let ident = FileIdent(FileIdent::FIRST_CLIENT.0 + record.client_file_count);
         let salt = Salt(expect["salt"].as_u64().context("no salt")?);
-        let file = ClientFile {
-            salt,
-            user_id: USER.to_owned(),
-            upload_cursor: UploadCursor::default(),
-            locked_server_version: ServerVersion::default(),
-            last_seen_ms: 1,
-        };
+        let file = ClientFile::new(salt, USER, 1);
         let client_files = vec![(ident, file)];
         self.commit(Commit { base_revision: record.revision, client_files, ..Commit::default() })?;
         let found = json!({

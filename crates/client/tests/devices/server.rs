@@ -175,20 +175,8 @@ impl Server {
     }
 
     /// Starts again with what was durable once.
-    ///
-    /// But for how far devices have reported to be that wrote nothing since: IDENT does not say it, so that such a
-    /// device is not told to reset, and takes the older cursor for a violation of the protocol. SDKs do the same.
-    pub(super) fn restore(&mut self, mut backup: Record) {
+    pub(super) fn restore(&mut self, backup: Record) {
         self.ahead.extend(self.record.files.keys());
-        let head = backup.head().version;
-        let since = self.record.after(head);
-        for (ident, file) in &mut backup.files {
-            let reported = self.record.files[ident].upload_cursor;
-            let has_written = since.iter().any(|entry| entry.origin_file_ident == *ident);
-            if !has_written && reported.last_integrated_server_version <= head {
-                file.upload_cursor = reported;
-            }
-        }
         self.record = backup;
         self.restart();
     }
@@ -258,13 +246,7 @@ impl Server {
         let ident = FileIdent(FileIdent::FIRST_CLIENT.0 + number);
         // What was allocated after a backup is allocated again, but never with the same salt.
         let salt = Salt(self.runs * 1000 + number);
-        let file = ClientFile {
-            salt,
-            user_id: USER.to_owned(),
-            upload_cursor: UploadCursor::default(),
-            locked_server_version: ServerVersion::default(),
-            last_seen_ms: 1,
-        };
+        let file = ClientFile::new(salt, USER, 1);
         self.record.files.insert(ident, file);
         (ident, salt)
     }
@@ -319,7 +301,7 @@ impl Server {
         let behind = self.record.after(download.cursor.server_version);
         Scanned {
             head: self.record.head(),
-            upload_cursor: self.record.files[&ident].upload_cursor,
+            upload_cursor: self.record.files[&ident].acknowledged,
             remaining_len: behind.iter().map(|entry| entry.changeset.len() as u64).sum(),
             schema: Arc::new(self.record.state.schema().clone()),
             download,

@@ -448,7 +448,7 @@ impl Unseen {
 
 impl Integrated {
     fn add_to(self, result: &mut Integration, upload: Upload, now_ms: u64) {
-        let Upload { file_ident, mut file, progress, locked, .. } = upload;
+        let Upload { file_ident, mut file, progress, locked, changesets } = upload;
         if progress.client_version > file.upload_cursor.client_version {
             if progress.last_integrated_server_version
                 > file.upload_cursor.last_integrated_server_version
@@ -458,6 +458,9 @@ impl Integrated {
                     .push((file_ident, progress.last_integrated_server_version));
             }
             file.upload_cursor = progress;
+        }
+        if let Some(last) = changesets.last() {
+            file.acknowledged = last.cursor;
         }
         file.locked_server_version = file.locked_server_version.max(locked);
         file.last_seen_ms = file.last_seen_ms.max(now_ms);

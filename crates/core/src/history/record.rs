@@ -38,6 +38,13 @@ pub struct ClientFile {
     /// What is integrated: the device's version, and the server version that the device had integrated
     /// there. Entries up to the latter are never again needed to merge this device's uploads.
     pub upload_cursor: UploadCursor,
+    /// The last of the device's changesets that is integrated: what DOWNLOADs acknowledge.
+    ///
+    /// `upload_cursor` may be further, since a device also reports versions without changesets. That is known
+    /// from nowhere else, so a server that is restored from a backup may have forgotten it, and less than what a
+    /// device was told once breaks the protocol. An entry of the history cannot be forgotten unnoticed: its
+    /// device knows of its version and salt.
+    pub acknowledged: UploadCursor,
     /// The device will never ask to download from before this version.
     pub locked_server_version: ServerVersion,
     /// When the device was last heard of, in milliseconds since 1970-01-01T00:00:00Z; 0 means expired.
@@ -45,6 +52,18 @@ pub struct ClientFile {
 }
 
 impl ClientFile {
+    /// The record of a device that has uploaded nothing.
+    pub fn new(salt: Salt, user_id: impl Into<String>, now_ms: u64) -> Self {
+        Self {
+            salt,
+            user_id: user_id.into(),
+            upload_cursor: UploadCursor::default(),
+            acknowledged: UploadCursor::default(),
+            locked_server_version: ServerVersion::default(),
+            last_seen_ms: now_ms,
+        }
+    }
+
     /// Whether compaction has gone on without this device: it must reset before it can sync again.
     pub fn is_expired(&self) -> bool {
         self.last_seen_ms == 0

@@ -79,13 +79,7 @@ impl Server {
     pub(super) fn allocate(&mut self) -> (FileIdent, Salt) {
         let number = self.record.files.len() as u64;
         let (ident, salt) = (FileIdent(FileIdent::FIRST_CLIENT.0 + number), Salt(1000 + number));
-        let file = ClientFile {
-            salt,
-            user_id: USER.to_owned(),
-            upload_cursor: UploadCursor::default(),
-            locked_server_version: ServerVersion::default(),
-            last_seen_ms: 1,
-        };
+        let file = ClientFile::new(salt, USER, 1);
         self.record.files.insert(ident, file);
         (ident, salt)
     }
@@ -222,7 +216,7 @@ impl Server {
         Some(DownloadMessage {
             cursor: download.cursor,
             latest: self.record.head(),
-            upload: self.record.files[&file_ident].upload_cursor,
+            upload: self.record.files[&file_ident].acknowledged,
             changesets: changesets.collect(),
         })
     }

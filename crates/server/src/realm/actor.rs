@@ -205,7 +205,7 @@ impl Actor {
             return;
         };
         let mut scan = Scan::new(file_ident, cursor, self.shared.config.download_soft_limit);
-        let (loaded, upload_cursor) = (loaded.clone(), file.record.upload_cursor);
+        let (loaded, upload_cursor) = (loaded.clone(), file.record.acknowledged);
         if let Some(sent_len) = self.recent.feed(&mut scan) {
             let _ = answer.send(Ok(scanned(scan, &loaded, upload_cursor, sent_len)));
             return;

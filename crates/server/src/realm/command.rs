@@ -133,7 +133,7 @@ pub struct Scanned {
     pub download: Download,
     /// The last version, with its salt.
     pub head: SaltedVersion,
-    /// What is integrated of the receiver's history.
+    /// What is acknowledged of the receiver's history.
     pub upload_cursor: UploadCursor,
     /// Bytes of changesets behind the cursor.
     pub remaining_len: u64,

@@ -308,13 +308,7 @@ fn allocate(
             RealmError::Storage(Arc::new(StorageError::Backend(Box::new(error))))
         })?;
         record.client_file_count += 1;
-        let file = ClientFile {
-            salt,
-            user_id: allocation.user_id.clone(),
-            upload_cursor: UploadCursor::default(),
-            locked_server_version: ServerVersion::default(),
-            last_seen_ms: now_ms,
-        };
+        let file = ClientFile::new(salt, allocation.user_id.clone(), now_ms);
         commit.client_files.push((ident, file));
         allocated.push((ident, salt));
     }

@@ -2,7 +2,7 @@
 
 use bailiwick_core::history::ClientFile;
 use bailiwick_protocol::ident::{FileIdent, Salt};
-use bailiwick_protocol::version::{ServerVersion, UploadCursor};
+use bailiwick_protocol::version::{ClientVersion, ServerVersion, UploadCursor};
 use bytes::Bytes;
 
 use super::sample::{FIRST, append, check_invalid, client_file, commit, key, moved, reciprocals};
@@ -87,6 +87,10 @@ pub fn a_client_file_never_goes_back<S: Store>(store: &S) {
         ClientFile { upload_cursor: at(earlier, server), ..now.clone() },
         ClientFile { upload_cursor: at(client, ServerVersion(2)), ..now.clone() },
         ClientFile { upload_cursor: at(client, ServerVersion(5)), ..now.clone() },
+        ClientFile { acknowledged: at(ClientVersion(3), ServerVersion(2)), ..now.clone() },
+        ClientFile { acknowledged: at(earlier, ServerVersion(1)), ..now.clone() },
+        ClientFile { acknowledged: at(ClientVersion(6), server), ..now.clone() },
+        ClientFile { acknowledged: at(client, ServerVersion(4)), ..now.clone() },
     ];
     for file in wrong {
         check_invalid(store, &realm, files(2, &[(FIRST, file)]));

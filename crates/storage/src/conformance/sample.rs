@@ -47,21 +47,19 @@ pub fn uploaded(version: u64, origin: FileIdent, client_version: u64) -> Entry {
 
 /// A client file that has integrated nothing.
 pub fn client_file(salt: u64) -> ClientFile {
-    ClientFile {
-        salt: Salt(salt),
-        user_id: format!("user-{salt}"),
-        upload_cursor: UploadCursor::default(),
-        locked_server_version: ServerVersion(0),
-        last_seen_ms: 1_700_000_000_000 + salt,
-    }
+    ClientFile::new(Salt(salt), format!("user-{salt}"), 1_700_000_000_000 + salt)
 }
 
-/// The same client file later.
+/// The same client file later; its last changeset is that of the version before.
 pub fn moved(file: &ClientFile, client_version: u64, server_version: u64) -> ClientFile {
     ClientFile {
         upload_cursor: UploadCursor {
             client_version: ClientVersion(client_version),
             last_integrated_server_version: ServerVersion(server_version),
+        },
+        acknowledged: UploadCursor {
+            client_version: ClientVersion(client_version.saturating_sub(1)),
+            last_integrated_server_version: ServerVersion(server_version.saturating_sub(1)),
         },
         locked_server_version: ServerVersion(server_version),
         ..file.clone()

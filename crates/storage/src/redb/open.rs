@@ -12,8 +12,9 @@ use redb::{
 use super::batch::Tables;
 use super::{RedbStore, key};
 
-/// The format that this version reads and writes.
-const FORMAT: u64 = 1;
+/// The format that this version writes. It reads all before it, and makes their files its own: a version that knows
+/// only an earlier one is to say so, and not to find a damaged file.
+const FORMAT: u64 = 2;
 
 /// The file's name in [`RedbOptions::in_dir`].
 const FILE_NAME: &str = "realms.redb";
@@ -194,11 +195,12 @@ impl RedbOptions {
         builder
     }
 
-    /// Checks the format, or writes it into a file that was just made.
+    /// Checks the format, or writes it into a file that was just made or has an earlier one.
     fn start(&self, database: Database) -> Result<RedbStore, Fault> {
         let reading = database.begin_read().map_err(Fault::new)?;
         let mut has_tables = false;
         let mut has_meta = false;
+        let mut is_current = false;
         for table in reading.list_tables().map_err(Fault::new)? {
             has_tables = true;
             has_meta |= table.name() == key::META.name();
@@ -206,7 +208,7 @@ impl RedbOptions {
         if has_meta {
             let meta = reading.open_table(key::META).map_err(|_| Fault::Foreign)?;
             match meta.get(key::FORMAT).map_err(Fault::new)?.map(|format| format.value()) {
-                Some(FORMAT) => (),
+                Some(found @ 1..=FORMAT) => is_current = found == FORMAT,
                 Some(found) => return Err(Fault::UnknownFormat(found)),
                 None => return Err(Fault::Foreign),
             }
@@ -214,7 +216,7 @@ impl RedbOptions {
             return Err(Fault::Foreign);
         }
         drop(reading);
-        if !has_meta {
+        if !is_current {
             let writing = database.begin_write().map_err(Fault::new)?;
             {
                 let mut tables =

@@ -14,8 +14,11 @@ use super::key::RealmId;
 use crate::account::{Identity, LoginSession, User};
 use crate::store::{RealmRecord, StorageError};
 
-/// The only layout so far.
+/// The layout of everything that has had no other.
 const LAYOUT: u8 = 1;
+/// The layout of client files since format 2. That of format 1 does not tell what was acknowledged, which was all
+/// that was integrated.
+const CLIENT_FILE_LAYOUT: u8 = 2;
 
 pub(super) fn encode_realm(id: RealmId, record: &RealmRecord) -> Vec<u8> {
     let RealmRecord { revision, head, cumulative_len, client_file_count, schema: _ } = record;
@@ -74,27 +77,41 @@ pub(super) fn decode_entry(version: ServerVersion, value: &[u8]) -> Result<Entry
 }
 
 pub(super) fn encode_client_file(file: &ClientFile) -> Vec<u8> {
-    let ClientFile { salt, user_id, upload_cursor, locked_server_version, last_seen_ms } = file;
+    let ClientFile {
+        salt,
+        user_id,
+        upload_cursor,
+        acknowledged,
+        locked_server_version,
+        last_seen_ms,
+    } = file;
     let numbers = [
         salt.0,
         upload_cursor.client_version.0,
         upload_cursor.last_integrated_server_version.0,
+        acknowledged.client_version.0,
+        acknowledged.last_integrated_server_version.0,
         locked_server_version.0,
         *last_seen_ms,
     ];
-    let mut writer = Writer::new(numbers, user_id.len());
+    let mut writer = Writer::with_layout(CLIENT_FILE_LAYOUT, numbers, user_id.len());
     writer.0.extend_from_slice(user_id.as_bytes());
     writer.0
 }
 
 pub(super) fn decode_client_file(value: &[u8]) -> Result<ClientFile, StorageError> {
-    let mut reader = Reader::new(value, "a client file")?;
+    let (layout, mut reader) = Reader::of_any_layout(value, "a client file")?;
+    let salt = Salt(reader.number()?);
+    let upload_cursor = reader.upload_cursor()?;
+    let acknowledged = match layout {
+        LAYOUT => upload_cursor,
+        CLIENT_FILE_LAYOUT => reader.upload_cursor()?,
+        _ => return Err(reader.corrupt()),
+    };
     Ok(ClientFile {
-        salt: Salt(reader.number()?),
-        upload_cursor: UploadCursor {
-            client_version: ClientVersion(reader.number()?),
-            last_integrated_server_version: ServerVersion(reader.number()?),
-        },
+        salt,
+        upload_cursor,
+        acknowledged,
         locked_server_version: ServerVersion(reader.number()?),
         last_seen_ms: reader.number()?,
         user_id: reader.last_text()?,
@@ -167,8 +184,12 @@ struct Writer(Vec<u8>);
 
 impl Writer {
     fn new<const N: usize>(numbers: [u64; N], rest_len: usize) -> Self {
+        Self::with_layout(LAYOUT, numbers, rest_len)
+    }
+
+    fn with_layout<const N: usize>(layout: u8, numbers: [u64; N], rest_len: usize) -> Self {
         let mut bytes = Vec::with_capacity(1 + 8 * N + rest_len);
-        bytes.push(LAYOUT);
+        bytes.push(layout);
         bytes.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
         Self(bytes)
     }
@@ -186,10 +207,15 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(value: &'a [u8], what: &'static str) -> Result<Self, StorageError> {
-        match value.split_first() {
-            Some((&LAYOUT, rest)) => Ok(Self { rest, what }),
+        match Self::of_any_layout(value, what)? {
+            (LAYOUT, reader) => Ok(reader),
             _ => Err(StorageError::Corrupt(what)),
         }
+    }
+
+    fn of_any_layout(value: &'a [u8], what: &'static str) -> Result<(u8, Self), StorageError> {
+        let mut reader = Self { rest: value, what };
+        Ok((reader.byte()?, reader))
     }
 
     fn byte(&mut self) -> Result<u8, StorageError> {
@@ -202,6 +228,13 @@ impl<'a> Reader<'a> {
         let (number, rest) = self.rest.split_first_chunk().ok_or(self.corrupt())?;
         self.rest = rest;
         Ok(u64::from_le_bytes(*number))
+    }
+
+    fn upload_cursor(&mut self) -> Result<UploadCursor, StorageError> {
+        Ok(UploadCursor {
+            client_version: ClientVersion(self.number()?),
+            last_integrated_server_version: ServerVersion(self.number()?),
+        })
     }
 
     fn text(&mut self) -> Result<String, StorageError> {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase as _, TableDefinition};
+use bailiwick_core::history::ClientFile;
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tempfile::tempdir;
 
-use crate::conformance::sample::{append, changesets, commit, key};
-use crate::redb::key::{FORMAT, META};
+use crate::conformance::sample::{FIRST, append, changesets, client_file, commit, key, moved};
+use crate::redb::key::{CLIENT_FILES, FORMAT, META};
 use crate::redb::{OpenError, RedbOptions, RedbStore, Repair};
 use crate::store::Store as _;
 
@@ -38,10 +39,48 @@ fn a_later_format_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("store");
     drop(RedbStore::open(&path).unwrap());
-    write(&path, META, 2);
+    write(&path, META, 3);
     let error = RedbStore::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::UnknownFormat { found: 2, .. }), "{error:?}");
-    assert!(error.to_string().contains("format 2 and this program knows format 1"), "{error}");
+    assert!(matches!(error, OpenError::UnknownFormat { found: 3, .. }), "{error:?}");
+    assert!(error.to_string().contains("format 3 and this program knows format 2"), "{error}");
+}
+
+/// What was told to a device as integrated stays acknowledged.
+#[test]
+fn a_file_of_format_1_becomes_one_of_format_2() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("store");
+    let realm = key("realm");
+    let now = moved(&client_file(7), 5, 3);
+    let store = RedbStore::open(&path).unwrap();
+    let mut start = append(0, 1, &[b"1", b"2", b"3"]);
+    start.client_files = vec![(FIRST, now.clone())];
+    commit(&store, &realm, start);
+    drop(store);
+    write(&path, META, 1);
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut files = transaction.open_table(CLIENT_FILES).unwrap();
+        let (key, mut value) = {
+            let (key, value) = files.first().unwrap().unwrap();
+            (*key.value(), value.value().to_vec())
+        };
+        // The layout, and without what was acknowledged: two numbers after the first three.
+        value[0] = 1;
+        value.drain(1 + 3 * 8..1 + 5 * 8);
+        files.insert(&key, &*value).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = RedbStore::open(&path).unwrap();
+    let file = store.client_file(&realm, FIRST).unwrap().unwrap();
+    assert_eq!(file, ClientFile { acknowledged: now.upload_cursor, ..now });
+    drop(store);
+    let database = Database::open(&path).unwrap();
+    let meta = database.begin_read().unwrap().open_table(META).unwrap();
+    assert_eq!(meta.get(FORMAT).unwrap().unwrap().value(), 2);
 }
 
 #[test]
