@@ -11,6 +11,7 @@ pub mod vectors;
 
 mod bench;
 mod check;
+mod crash;
 mod demo;
 mod sim;
 mod step;
@@ -40,6 +41,9 @@ enum Command {
     Tidy(tidy::Args),
     Vectors(vectors::Args),
     Bench(bench::Args),
+    Crash(crash::Args),
+    #[command(hide = true)]
+    CrashWriter(crash::WriterArgs),
 }
 
 impl Cli {
@@ -52,13 +56,19 @@ impl Cli {
             Command::Tidy(args) => exit_code(args.run()),
             Command::Vectors(args) => args.run(),
             Command::Bench(args) => exit_code(args.run()),
+            Command::Crash(args) => ended(args.run()),
+            Command::CrashWriter(args) => ended(args.run()),
         }
     }
 }
 
 fn exit_code(result: Result<()>) -> ExitCode {
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,4 +1,4 @@
 //! `cargo xtask sim`: everything in one process, from one seed.
 
-mod app;
-mod choices;
+pub(crate) mod app;
+pub(crate) mod choices;

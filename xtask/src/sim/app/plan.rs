@@ -73,7 +73,7 @@ impl Plan {
             }
         }
         for class in 0..plan.embedded.len() {
-            for _ in 0..1 + choices.below(6) {
+            for _ in 0..=choices.below(6) {
                 let (class_plan, deeper) = (&plan.embedded[class], &plan.embedded[class + 1..]);
                 let field = plan.field(choices, class_plan, deeper, true);
                 plan.embedded[class].fields.push(field);
@@ -106,8 +106,7 @@ impl Plan {
     ) -> Field {
         let number = class.fields.len();
         let since = class.since.max(since(choices));
-        let style = self.style;
-        let is_rich = style.lowest >= RICH_TYPES;
+        let is_rich = self.style.lowest >= RICH_TYPES;
         let value_type = match choices.below(16) {
             0..=3 => PropertyType::Int,
             4..=5 => PropertyType::String,
@@ -127,17 +126,11 @@ impl Plan {
             _ => CollectionKind::Single,
         };
         let since = since.max(value_type.target().map_or(0, |target| self.class(target).since));
-        // What is inside of a collection in an embedded object would be cleared inside of a list.
-        let nests = style.lowest >= NESTED_COLLECTIONS && !is_inside;
-        let mixed = match (collection, choices.below(3)) {
-            _ if !nests || value_type != PropertyType::Mixed => MixedUse::Flat,
-            (CollectionKind::Set, _) => MixedUse::Flat,
-            (CollectionKind::Dictionary, _) if style.clocks == Clocks::Jumping => MixedUse::Flat,
-            (CollectionKind::Single, 0) => MixedUse::List,
-            (CollectionKind::Single, 1) => MixedUse::Dictionary,
-            (CollectionKind::Single, _) if style.clocks == Clocks::Jumping => MixedUse::Flat,
-            (_, 0) => MixedUse::Flat,
-            _ => MixedUse::Any,
+        let mixed = if value_type == PropertyType::Mixed && !is_inside {
+            self.mixed_use(choices, collection)
+        } else {
+            // What is inside of a collection in an embedded object might be cleared inside of a list.
+            MixedUse::Flat
         };
         let mut property = Property::new(format!("field{number}"), value_type);
         property = property.collection(collection);
@@ -145,6 +138,20 @@ impl Plan {
             property = property.nullable();
         }
         Field { property, since, mixed }
+    }
+
+    fn mixed_use(&self, choices: &mut Choices, collection: CollectionKind) -> MixedUse {
+        let Style { lowest, clocks } = self.style;
+        let changes_kind = clocks == Clocks::Steady;
+        match (collection, choices.below(3)) {
+            _ if lowest < NESTED_COLLECTIONS => MixedUse::Flat,
+            (CollectionKind::Single, 0) => MixedUse::List,
+            (CollectionKind::Single, 1) => MixedUse::Dictionary,
+            (CollectionKind::Single, _) if changes_kind => MixedUse::Any,
+            (CollectionKind::Dictionary, 1..) if changes_kind => MixedUse::Any,
+            (CollectionKind::List, 1..) => MixedUse::Any,
+            _ => MixedUse::Flat,
+        }
     }
 }
 

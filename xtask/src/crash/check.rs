@@ -1,0 +1,182 @@
+//! What must hold after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bailiwick_client::PartitionValue;
+use bailiwick_core::schema::Schema;
+use bailiwick_core::state::State;
+use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::version::ServerVersion;
+use bailiwick_server::http::websocket::realm_key;
+use bailiwick_storage::redb::RedbStore;
+use bailiwick_storage::store::{RealmKey, Store};
+use serde_json::{Value, json};
+
+use super::device::Device;
+use super::figures::Disk;
+use super::fill::Filled;
+use super::ledger::{Acknowledged, Ledger};
+use super::server::{APP_ID, ServerProcess};
+use crate::sim::app;
+
+/// What devices have, by partition.
+pub(super) type Contents = BTreeMap<String, State>;
+
+/// A device has what was acknowledged, once.
+pub(super) fn acknowledged(reader: &Device, acknowledged: &Acknowledged) -> Result<()> {
+    for (partition, marks) in acknowledged {
+        let open = reader.realms.get(partition).context("nobody reads this partition")?;
+        let snapshot = open.realm.snapshot()?;
+        for mark in marks {
+            match app::find_mark(&snapshot, *mark)?.map(|found| found.times) {
+                Some(1) => (),
+                Some(times) => bail!("{partition}: transaction {mark:#x} is there {times} times"),
+                None => bail!("{partition}: transaction {mark:#x} was acknowledged and is lost"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All devices that have saved their contents in this folder have the same.
+pub(super) fn contents(reader: &Contents, within: &Path) -> Result<()> {
+    let mut compared = 0;
+    for entry in fs::read_dir(within)? {
+        let folder = entry?.path();
+        if !folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("contents of"))
+        {
+            continue;
+        }
+        for (partition, state) in reader {
+            let Ok(found) = fs::read_to_string(folder.join(partition)) else { continue };
+            let expected = state.to_string();
+            if found != expected {
+                fs::write(folder.join(format!("{partition}, as read")), &expected)?;
+                let differs = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
+                bail!("{}: {partition} differs: {differs:?}", folder.display());
+            }
+            compared += 1;
+        }
+    }
+    ensure!(compared > 0, "nobody has said what it has");
+    Ok(())
+}
+
+/// All transactions are there, each once.
+pub(super) fn marks(contents: &Contents, ledger: &Ledger) -> Result<()> {
+    for (partition, written) in ledger.partitions() {
+        let found = app::marks(contents.get(partition).context("nobody reads this partition")?);
+        let lost = written.written.iter().find(|mark| !found.contains_key(mark));
+        ensure!(lost.is_none(), "{partition}: transaction {lost:#x?} was written and is lost");
+        let repeated = found.iter().find(|(_, mark)| mark.times != 1);
+        ensure!(repeated.is_none(), "{partition}: {repeated:#x?} is not there once");
+    }
+    Ok(())
+}
+
+/// The server's disk agrees with devices and with itself. Only while the server does not run.
+pub(super) fn disk(server: &ServerProcess, reader: &Contents, filled: &Filled) -> Result<Disk> {
+    // This opens what the last crash has left.
+    for (partition, state) in reader {
+        let mut dump = server.dump(partition)?;
+        let mut expected = dump_of(state)?;
+        dump.iter_mut().chain(&mut expected).for_each(sort_sets);
+        let differs = expected.iter().zip(&dump).find(|(a, b)| a != b);
+        ensure!(differs.is_none(), "`bailiwick dump` of {partition} differs: {differs:?}");
+        ensure!(expected.len() == dump.len(), "`bailiwick dump` of {partition} has another length");
+    }
+    let folder = server.data()?;
+    let store = RedbStore::in_dir(folder)?;
+    let mut figures = Disk::default();
+    for partition in reader.keys().chain(filled.keys()) {
+        let key = realm_key(APP_ID, &PartitionValue::from(partition.as_str()));
+        let realm = check_realm(&store, &key).with_context(|| partition.clone())?;
+        figures.partitions += 1;
+        figures.entries += realm.entries;
+        if let Some(state) = reader.get(partition) {
+            ensure!(realm.state == *state, "{partition}: a device differs from the server's disk");
+        }
+        if let Some(count) = filled.get(partition) {
+            let marks = app::marks(&realm.state);
+            let is_complete = marks.keys().copied().eq(1..=*count);
+            ensure!(is_complete, "{partition} has lost something: {marks:?} of {count}");
+        }
+    }
+    drop(store);
+    for file in fs::read_dir(folder)? {
+        figures.len += file?.metadata()?.len();
+    }
+    Ok(figures)
+}
+
+/// What the server has of a partition.
+struct StoredRealm {
+    state: State,
+    entries: usize,
+}
+
+/// Each version of each device is in the history once, and the objects are what the history says.
+fn check_realm(store: &RedbStore, key: &RealmKey) -> Result<StoredRealm> {
+    let state = read_objects(store, key)?;
+    let (first, last) = (ServerVersion(0), ServerVersion(u64::MAX));
+    let entries = store.entries(key, first, last, usize::MAX)?;
+    let mut versions = BTreeSet::new();
+    let mut rebuilt = State::default();
+    for entry in &entries {
+        let author = (entry.origin_file_ident, entry.client_version);
+        ensure!(versions.insert(author), "{author:?} is integrated twice");
+        let _ = rebuilt.apply(&Changeset::decode(&entry.changeset)?)?;
+    }
+    ensure!(rebuilt == state, "the objects are not what the history says");
+    Ok(StoredRealm { state, entries: entries.len() })
+}
+
+fn read_objects(store: &RedbStore, key: &RealmKey) -> Result<State> {
+    const PAGE_LEN: usize = 10_000;
+    let schema = Schema::decode(&store.realm(key)?.schema)?;
+    let mut objects = Vec::new();
+    loop {
+        let last = objects.last().map(|(row, _): &(Box<[u8]>, _)| row.clone());
+        let page = store.scan_objects(key, &[], last.as_deref(), PAGE_LEN)?;
+        if page.is_empty() {
+            return Ok(State::new(schema, objects));
+        }
+        objects.extend(page);
+    }
+}
+
+/// What `bailiwick dump` should say of a state.
+fn dump_of(state: &State) -> Result<Vec<Value>> {
+    let mut lines = Vec::new();
+    for class in state.schema().classes() {
+        let mut line = class.to_json(state.schema());
+        line.insert("table".to_owned(), json!(class.name()));
+        lines.push(Value::Object(line));
+    }
+    for class in state.schema().classes() {
+        for (key, object) in state.objects(class.id())? {
+            let fields = state.fields_json(class, &key, &object);
+            lines.push(json!({ "table": class.name(), "object": key.to_json(), "fields": fields }));
+        }
+    }
+    Ok(lines)
+}
+
+/// Sets have their links in an order that is each realm's own.
+fn sort_sets(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(sort_sets),
+        Value::Object(fields) => {
+            if fields.get("type").is_some_and(|kind| kind == "set")
+                && let Some(Value::Array(items)) = fields.get_mut("items")
+            {
+                items.sort_by_cached_key(Value::to_string);
+            }
+            fields.values_mut().for_each(sort_sets);
+        }
+        _ => (),
+    }
+}
