@@ -180,3 +180,58 @@ fn sort_sets(value: &mut Value) {
         _ => (),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bailiwick_client::local::LocalFile;
+    use bailiwick_client::{Realm, WriteError, WriteTransaction};
+
+    use super::*;
+
+    /// What a device has whose transactions have these marks; one that is there twice was integrated twice.
+    fn contents_with(found: &[i64]) -> Contents {
+        let application = super::super::device::application(1, "p");
+        let realm = Realm::open(Arc::new(LocalFile::in_memory()), application.schema(0)).unwrap();
+        for mark in found {
+            let add = |tx: &mut WriteTransaction<'_>| {
+                tx.create_or_update("Mark", *mark)?.add("times", 1)?;
+                Ok::<_, WriteError>(())
+            };
+            realm.write(add).unwrap();
+        }
+        Contents::from([("p".to_owned(), app::contents(&realm.snapshot().unwrap()))])
+    }
+
+    fn check_marks(written: &[i64], found: &[i64], problem: Option<&str>) {
+        let mut ledger = Ledger::default();
+        written.iter().for_each(|mark| ledger.written("p", *mark));
+        let error = marks(&contents_with(found), &ledger).err().map(|error| error.to_string());
+        match (&error, problem) {
+            (None, None) => (),
+            (Some(error), Some(problem)) if error.contains(problem) => (),
+            _ => panic!("{written:?}, {found:?}: {error:?}"),
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_is_lost_or_repeated_is_found() {
+        check_marks(&[1, 2], &[1, 2], None);
+        // Its device was killed before it could say so.
+        check_marks(&[1], &[1, 2], None);
+        check_marks(&[1, 2], &[1], Some("is lost"));
+        check_marks(&[1, 2], &[1, 2, 2], Some("not there once"));
+    }
+
+    #[test]
+    fn sets_compare_whatever_their_order_and_lists_do_not() {
+        let value = |kind: &str, items: [i64; 2]| {
+            let mut value = json!({ "fields": [{ "type": kind, "items": items }] });
+            sort_sets(&mut value);
+            value
+        };
+        assert_eq!(value("set", [1, 2]), value("set", [2, 1]));
+        assert_ne!(value("list", [1, 2]), value("list", [2, 1]));
+    }
+}
