@@ -44,6 +44,7 @@ enum Command {
     Crash(crash::Args),
     #[command(hide = true)]
     CrashWriter(crash::WriterArgs),
+    Sim(sim::Args),
 }
 
 impl Cli {
@@ -58,6 +59,7 @@ impl Cli {
             Command::Bench(args) => exit_code(args.run()),
             Command::Crash(args) => ended(args.run()),
             Command::CrashWriter(args) => ended(args.run()),
+            Command::Sim(args) => ended(args.run()),
         }
     }
 }

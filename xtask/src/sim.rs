@@ -1,4 +1,27 @@
-//! `cargo xtask sim`: everything in one process, from one seed.
+//! `cargo xtask sim`: devices, a server and all that can go wrong between them, in one process, from one seed.
+//!
+//! The state machines, the merge, the stores and the files are the production code. Time, the network and the disks are
+//! simulated, so that a seed is a run: the same seed does the same things in the same order, which a
+//! [hash](trace::Trace) over all of them says.
+
+mod agenda;
+pub(crate) mod choices;
+mod trace;
+mod violation;
+
+mod fault;
+mod plan;
 
 pub(crate) mod app;
-pub(crate) mod choices;
+mod device;
+mod network;
+mod partition;
+mod rogue;
+mod server;
+
+mod watch;
+mod world;
+
+mod campaign;
+
+pub use campaign::Args;

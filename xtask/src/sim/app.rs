@@ -25,7 +25,7 @@ use bailiwick_client::write::{WriteError, WriteTransaction};
 use bailiwick_core::apply::Changes;
 use bailiwick_core::state::{State, encode_row};
 
-pub(crate) use mark::{find_mark, marks};
+pub(crate) use mark::{Mark, find_mark, marks};
 
 use super::choices::Choices;
 use edit::Editor;

@@ -1,0 +1,76 @@
+//! What can go wrong.
+
+/// A kind of fault. Each kind chooses by itself when it strikes and whom, so that it can be left out without changing
+/// what the others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Fault {
+    /// A connection breaks at some byte, and both ends notice, sooner or later.
+    Cut,
+    /// A connection breaks, and an end does not notice.
+    HalfOpen,
+    /// Messages are held up.
+    Stall,
+    /// A device cannot reach the server for a while.
+    Unreachable,
+    /// A device's process ends at one of its next storage writes.
+    DeviceCrash,
+    /// The server's process ends, at once or at one of its next storage writes.
+    ServerCrash,
+    /// Flushing a disk takes long for a while.
+    SlowDisk,
+    /// A disk is full for a while.
+    FullDisk,
+    /// A device's clock is set to another time.
+    ClockSkew,
+    /// The access token of a device is no longer valid.
+    TokenExpiry,
+    /// An app pauses its sync for a while.
+    Pause,
+    /// A device's process does nothing for a while, or for weeks.
+    Sleep,
+    /// A device is off for a while; when it is for weeks, all are off, and it comes back last.
+    Away,
+    /// Somebody else connects, and sends what nobody should.
+    Rogue,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Cut,
+        Self::HalfOpen,
+        Self::Stall,
+        Self::Unreachable,
+        Self::DeviceCrash,
+        Self::ServerCrash,
+        Self::SlowDisk,
+        Self::FullDisk,
+        Self::ClockSkew,
+        Self::TokenExpiry,
+        Self::Pause,
+        Self::Sleep,
+        Self::Away,
+        Self::Rogue,
+    ];
+}
+
+/// Some kinds of faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faults(u32);
+
+impl Faults {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn has(self, fault: Fault) -> bool {
+        self.0 & 1 << fault as u32 != 0
+    }
+
+    #[must_use]
+    pub(crate) fn with(self, fault: Fault) -> Self {
+        Self(self.0 | 1 << fault as u32)
+    }
+
+    #[must_use]
+    pub(crate) fn without(self, fault: Fault) -> Self {
+        Self(self.0 & !(1 << fault as u32))
+    }
+}

@@ -1,0 +1,97 @@
+//! What a seed stands for: how many devices there are, what they are like, what goes wrong and how often.
+
+use std::time::Duration;
+
+use super::app::{Clocks, Style};
+use super::choices::Choices;
+use super::fault::{Fault, Faults};
+use super::network::Weather;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    /// After so many events nothing more goes wrong and nobody writes.
+    pub(crate) steps: u64,
+    /// Faults that never strike, whatever the seed says.
+    pub(crate) without: Faults,
+    /// What the simulation itself does wrong, to see that it is found.
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// What the simulation does wrong when told to, each of which a check has to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sabotage {
+    /// A device gets its own change back.
+    EchoOwnChange,
+    /// An entry that was acknowledged is not in the history.
+    DropEntry,
+    /// An entry is in the history twice.
+    DoubleEntry,
+    /// A message goes to another connection than it should.
+    Misroute,
+    /// A DOWNLOAD goes back to where the one before it was.
+    RewindCursor,
+    /// Flushing the server's disk does nothing.
+    SkipServerSync,
+    /// Flushing a device's disk does nothing.
+    SkipDeviceSync,
+    /// A device is not told that the network is back.
+    ForgetDevice,
+    /// A device's objects are compared with one of them changed.
+    ChangeObject,
+}
+
+/// What follows from the seed.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) devices: usize,
+    pub(crate) partitions: usize,
+    pub(crate) users: usize,
+    pub(crate) style: Style,
+    /// About how long an app waits between two transactions.
+    pub(crate) pause: Duration,
+    /// After so many events all is healed, and everybody has to come in step.
+    pub(crate) round_len: u64,
+    pub(crate) weather: Weather,
+    /// About how often each fault strikes, if it does.
+    pub(crate) intervals: Vec<(Fault, Duration)>,
+}
+
+impl Plan {
+    pub(crate) fn new(scenario: &Scenario, choices: &mut Choices) -> Self {
+        let devices = match choices.below(16) {
+            0 => 3 + choices.below(18),
+            1..=3 => 3 + choices.below(6),
+            _ => 3 + choices.below(2),
+        };
+        let lowest = if choices.yes() { 8 + choices.below(7) } else { 13 + choices.below(2) };
+        let mut skews = false;
+        let pause = Duration::from_millis(*choices.pick(&[20, 100, 500, 2000, 10_000]));
+        let mut intervals = Vec::new();
+        for fault in Fault::ALL {
+            // Drawn whether or not the fault may strike, so that the others stay the same without it.
+            let (is_there, rarity) = (choices.below(5) < 2, *choices.pick(&[3, 10, 30]));
+            if is_there && !scenario.without.has(fault) {
+                skews |= fault == Fault::ClockSkew;
+                intervals.push((fault, pause * rarity));
+            }
+        }
+        let clocks = if skews { Clocks::Jumping } else { Clocks::Steady };
+        let lowest = u8::try_from(lowest).expect("it is at most 14");
+        Self {
+            devices,
+            partitions: 1 + choices.below(if devices > 8 { 5 } else { 3 }),
+            users: 1 + choices.below(3),
+            style: Style { lowest, clocks },
+            pause,
+            round_len: 100 + choices.below(400) as u64,
+            weather: Weather {
+                latency: Duration::from_micros(*choices.pick(&[200, 5000, 50_000, 150_000])),
+                jitter: Duration::from_micros(*choices.pick(&[0, 1000, 50_000])),
+                bandwidth: *choices.pick(&[50_000, 1_000_000, 100_000_000]),
+            },
+            intervals,
+        }
+    }
+}

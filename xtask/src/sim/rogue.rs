@@ -1,0 +1,167 @@
+//! Somebody who sends what nobody should, among honest devices.
+
+use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
+use bailiwick_protocol::message::{
+    Bind, Body, ClientIdent, ClientMessage, Mark, RequestIdent, ServerMessage, Unbind, Upload,
+    UploadEntry, UploadHeader,
+};
+use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::{
+    ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
+};
+use bytes::Bytes;
+
+use super::choices::Choices;
+
+/// A program of its own making, with the token of a user.
+#[derive(Debug)]
+pub(crate) struct Rogue {
+    pub(crate) user: String,
+    pub(crate) link: Option<u64>,
+    version: ProtocolVersion,
+    /// What it was given in a session: the only file that it may say it is.
+    file: Option<(SessionIdent, FileIdent, Salt)>,
+}
+
+/// What a rogue can know of the others.
+#[derive(Debug)]
+pub(crate) struct Gossip<'a> {
+    /// Messages of honest devices.
+    pub(crate) overheard: &'a [Bytes],
+    /// The partition that it asks for, as Extended JSON.
+    pub(crate) path: String,
+    /// A client file of another user there.
+    pub(crate) other: Option<(FileIdent, Salt)>,
+}
+
+impl Rogue {
+    pub(crate) fn new(user: String) -> Self {
+        Self { user, link: None, version: ProtocolVersion::MAX, file: None }
+    }
+
+    /// It has connected.
+    pub(crate) fn connected(&mut self, link: u64, version: ProtocolVersion) {
+        (self.link, self.version, self.file) = (Some(link), version, None);
+    }
+
+    /// Takes what the server has sent.
+    pub(crate) fn receive(&mut self, message: &Bytes) {
+        if let Ok(ServerMessage::Ident(ident)) = ServerMessage::parse(self.version, message) {
+            self.file = Some((ident.session, ident.file_ident, ident.file_ident_salt));
+        }
+    }
+
+    /// The next things that it sends.
+    pub(crate) fn messages(&self, gossip: &Gossip<'_>, choices: &mut Choices) -> Vec<Bytes> {
+        let session = SessionIdent(1 + choices.below(4) as u64);
+        match choices.below(8) {
+            0 => vec![garbage(choices)],
+            1 => gossip.overheard.iter().map(|message| mutated(message, choices)).collect(),
+            2 => gossip.overheard.to_vec(),
+            3 => {
+                let order = [mark(session), unbind(session), bind(session, &gossip.path, false)];
+                vec![choices.pick(&order).clone()]
+            }
+            4 => vec![bind(session, &gossip.path, true)],
+            5 => {
+                let lie = match gossip.other {
+                    Some((file, salt)) if choices.yes() => (file, salt),
+                    _ => (FileIdent(choices.below(8) as u64), Salt(1 + choices.number() / 2)),
+                };
+                vec![bind(session, &gossip.path, false), ident(session, lie)]
+            }
+            _ => self.uploads(choices),
+        }
+    }
+
+    /// UPLOADs of the file that it has, none of which can be taken.
+    fn uploads(&self, choices: &mut Choices) -> Vec<Bytes> {
+        let Some((session, file, salt)) = self.file else { return Vec::new() };
+        let number = |choices: &mut Choices| match choices.below(3) {
+            0 => choices.below(4) as u64,
+            1 => choices.below(1000) as u64,
+            _ => choices.number() >> 1,
+        };
+        let entries: Vec<UploadEntry> = (0..1 + choices.below(3))
+            .map(|_| UploadEntry {
+                client_version: ClientVersion(number(choices)),
+                last_integrated_server_version: ServerVersion(number(choices)),
+                origin_timestamp: OriginTimestamp(number(choices)),
+                origin_file_ident: FileIdent(choices.below(3) as u64),
+                changeset: unreadable(choices),
+            })
+            .collect();
+        let header = UploadHeader {
+            session,
+            progress: UploadCursor {
+                client_version: ClientVersion(number(choices)),
+                last_integrated_server_version: ServerVersion(number(choices)),
+            },
+            locked_server_version: ServerVersion(number(choices)),
+        };
+        let upload = Upload { header, body: Body::from_entries(&entries) };
+        let upload = ClientMessage::Upload(upload).print().into();
+        if choices.yes() { vec![ident(session, (file, salt)), upload] } else { vec![upload] }
+    }
+}
+
+/// A changeset that begins with an instruction that does not exist, so that it never becomes part of a history.
+fn unreadable(choices: &mut Choices) -> Bytes {
+    let mut bytes = vec![0x2f];
+    bytes.extend((0..choices.below(40)).map(|_| choices.number().to_le_bytes()[0]));
+    bytes.into()
+}
+
+fn garbage(choices: &mut Choices) -> Bytes {
+    let names = ["", "bind ", "ident ", "upload ", "mark ", "ping ", "unbind ", "json_error "];
+    let mut bytes = choices.pick(&names).as_bytes().to_vec();
+    for _ in 0..choices.below(100) {
+        let byte = choices.number().to_le_bytes()[0];
+        bytes.push(if choices.yes() { *choices.pick(b"0123456789 \n") } else { byte });
+    }
+    bytes.into()
+}
+
+/// A message with some bytes changed, removed or doubled.
+fn mutated(message: &Bytes, choices: &mut Choices) -> Bytes {
+    let mut bytes = message.to_vec();
+    for _ in 0..1 + choices.below(4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = choices.below(bytes.len());
+        match choices.below(4) {
+            0 => bytes[at] ^= 1 << choices.below(8),
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, bytes[at]),
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes.into()
+}
+
+fn bind(session: SessionIdent, path: &str, need_client_file_ident: bool) -> Bytes {
+    let path = path.to_owned();
+    let bind =
+        Bind { session, path, token: String::new(), need_client_file_ident, is_subserver: false };
+    ClientMessage::Bind(bind).print().into()
+}
+
+fn ident(session: SessionIdent, (file_ident, file_ident_salt): (FileIdent, Salt)) -> Bytes {
+    let ident = ClientIdent {
+        session,
+        file_ident,
+        file_ident_salt,
+        download_cursor: DownloadCursor::default(),
+        latest_server_version: SaltedVersion::default(),
+    };
+    ClientMessage::Ident(ident).print().into()
+}
+
+fn mark(session: SessionIdent) -> Bytes {
+    ClientMessage::Mark(Mark { session, request_ident: RequestIdent(1) }).print().into()
+}
+
+fn unbind(session: SessionIdent) -> Bytes {
+    ClientMessage::Unbind(Unbind { session }).print().into()
+}

@@ -1,0 +1,236 @@
+//! Looks at every message and every commit: what must always be true.
+
+pub(crate) mod ledger;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bailiwick_core::apply::FORGIVING_PROTOCOL;
+use bailiwick_core::partition::PartitionValue;
+use bailiwick_protocol::action::Action;
+use bailiwick_protocol::error_code::ErrorCode;
+use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
+use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
+use bailiwick_protocol::message::{
+    ClientIdent, ClientMessage, Download, JsonError, ServerMessage, Upload,
+};
+use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::DownloadCursor;
+use bytes::Bytes;
+
+use super::choices::Choices;
+use super::partition::PARTITION_KEY;
+use super::violation::{Check, Violation};
+use ledger::Ledger;
+
+/// What is known of everything that has happened.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    ledgers: BTreeMap<PartitionValue, Ledger>,
+    links: HashMap<u64, Watched>,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Watched {
+    user: String,
+    version: ProtocolVersion,
+    honesty: Honesty,
+    sessions: BTreeMap<SessionIdent, Session>,
+}
+
+/// Whether whoever is at the other end keeps to the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Honesty {
+    Honest,
+    Rogue,
+}
+
+#[derive(Debug)]
+struct Session {
+    partition: PartitionValue,
+    /// The client file that it has proved to be, and how far that was sent the history.
+    bound: Option<(FileIdent, DownloadCursor)>,
+}
+
+impl Watch {
+    pub(crate) fn ledger(&mut self, partition: &PartitionValue) -> &mut Ledger {
+        if !self.ledgers.contains_key(partition) {
+            self.ledgers.insert(partition.clone(), Ledger::default());
+        }
+        self.ledgers.get_mut(partition).expect("it was inserted")
+    }
+
+    pub(crate) fn ledgers(&mut self) -> impl Iterator<Item = (&PartitionValue, &mut Ledger)> {
+        self.ledgers.iter_mut()
+    }
+
+    /// Some client file of an honest device's partition.
+    pub(crate) fn any_file(&self, choices: &mut Choices) -> Option<(FileIdent, Salt)> {
+        let files: Vec<_> = self.ledgers.values().flat_map(Ledger::files).collect();
+        (!files.is_empty()).then(|| *choices.pick(&files))
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        link: u64,
+        version: ProtocolVersion,
+        user: &str,
+        honesty: Honesty,
+    ) {
+        let user = user.to_owned();
+        let watched = Watched { user, version, honesty, sessions: BTreeMap::new() };
+        self.links.insert(link, watched);
+    }
+
+    /// The server has let go of a connection.
+    pub(crate) fn disconnect(&mut self, link: u64) {
+        self.links.remove(&link);
+    }
+
+    /// Looks at what the server is about to receive.
+    pub(crate) fn to_server(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+        let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
+        let message = match (ClientMessage::parse(watched.version, message), watched.honesty) {
+            (Ok(message), _) => message,
+            (Err(_), Honesty::Rogue) => return Ok(()),
+            (Err(error), Honesty::Honest) => {
+                let message = format!("an honest device is not understood: {error}");
+                return Err(Violation::new(Check::Honest, message));
+            }
+        };
+        match message {
+            ClientMessage::Bind(bind) => {
+                if let Ok(partition) = PARTITION_KEY.bind(&bind.path) {
+                    let session = Session { partition, bound: None };
+                    watched.sessions.entry(bind.session).or_insert(session);
+                }
+            }
+            ClientMessage::Ident(ident) => self.identify(link, &ident),
+            ClientMessage::Unbind(unbind) => drop(watched.sessions.remove(&unbind.session)),
+            ClientMessage::Upload(upload) => self.upload(link, &upload),
+            ClientMessage::Mark(_) | ClientMessage::Ping(_) => (),
+            ClientMessage::Error(error) => {
+                if watched.honesty == Honesty::Honest {
+                    let message = format!("a device complains: {error:?}");
+                    return Err(Violation::new(Check::Honest, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A session is let in if the client file is that user's, and the salt proves it.
+    fn identify(&mut self, link: u64, ident: &ClientIdent) {
+        let Some(watched) = self.links.get_mut(&link) else { return };
+        let Some(session) = watched.sessions.get_mut(&ident.session) else { return };
+        let ledger = self.ledgers.get(&session.partition);
+        let file = ledger.and_then(|ledger| ledger.file(ident.file_ident));
+        if file.is_some_and(|file| file.salt == ident.file_ident_salt && file.user == watched.user)
+        {
+            session.bound.get_or_insert((ident.file_ident, ident.download_cursor));
+        }
+    }
+
+    fn upload(&mut self, link: u64, upload: &Upload) {
+        let Some(watched) = self.links.get(&link) else { return };
+        let Some(session) = watched.sessions.get(&upload.header.session) else { return };
+        let (Some((file, _)), Honesty::Honest) = (session.bound, watched.honesty) else { return };
+        let Ok(plain) = upload.body.inflate(DEFAULT_MAX_PLAIN_LEN) else { return };
+        let Some(ledger) = self.ledgers.get_mut(&session.partition) else { return };
+        for entry in Upload::entries(plain).flatten() {
+            ledger.uploaded(file, entry.client_version);
+        }
+    }
+
+    /// Looks at what the server sends.
+    pub(crate) fn to_device(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+        let Some(watched) = self.links.get(&link) else { return Ok(()) };
+        let message = ServerMessage::parse(watched.version, message).map_err(|error| {
+            Violation::new(Check::Honest, format!("the server sends what cannot be: {error}"))
+        })?;
+        match message {
+            ServerMessage::Ident(ident) => {
+                let user = watched.user.clone();
+                let Some(session) = watched.sessions.get(&ident.session) else {
+                    return Err(uninvited("IDENT", link, ident.session));
+                };
+                let partition = session.partition.clone();
+                let ledger = self.ledger(&partition);
+                ledger.allocate(ident.file_ident, ident.file_ident_salt, &user)
+            }
+            ServerMessage::Download(download) => self.download(link, &download),
+            ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
+                check_error(&error)
+            }
+            ServerMessage::Error(error) if watched.honesty == Honesty::Honest => {
+                let message = format!("an honest device is told {error:?}");
+                Err(Violation::new(Check::Honest, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn download(&mut self, link: u64, download: &Download) -> Result<(), Violation> {
+        let header = &download.header;
+        let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
+        let session = watched.sessions.get_mut(&header.session);
+        let Some(Session { partition, bound: Some((file, cursor)) }) = session else {
+            return Err(uninvited("DOWNLOAD", link, header.session));
+        };
+        let ledger = self.ledgers.get_mut(partition).expect("the client file is of it");
+        let plain = download.body.inflate(DEFAULT_MAX_PLAIN_LEN).map_err(|error| {
+            Violation::new(Check::Honest, format!("a DOWNLOAD cannot be read: {error}"))
+        })?;
+        let mut expected = ledger.check_download(*file, *cursor, header.download_cursor)?;
+        for entry in Download::entries(plain) {
+            let entry = entry.map_err(|error| {
+                Violation::new(Check::Honest, format!("a DOWNLOAD cannot be read: {error}"))
+            })?;
+            let version = entry.server_version;
+            if entry.origin_file_ident == *file {
+                let message = format!("client file {file} is sent its own {version}");
+                return Err(Violation::new(Check::OwnChanges, message));
+            }
+            let Some(known) = expected.next() else {
+                let message = format!("client file {file} is sent {version}, which is not next");
+                return Err(Violation::new(Check::Isolation, message));
+            };
+            if known.version.version != version {
+                let message = format!("instead of {} comes {version}", known.version.version);
+                return Err(Violation::new(Check::Cursors, message));
+            }
+            let is_same = known.changeset == entry.changeset
+                || watched.version.number() < FORGIVING_PROTOCOL
+                    && known.changeset.len() as u64 == entry.original_changeset_len;
+            if !is_same || known.origin_timestamp != entry.origin_timestamp {
+                let message = format!("client file {file} is sent another {version} than is there");
+                return Err(Violation::new(Check::Isolation, message));
+            }
+        }
+        if let Some(missing) = expected.next() {
+            let message = format!("client file {file} is not sent {}", missing.version.version);
+            return Err(Violation::new(Check::Cursors, message));
+        }
+        drop(expected);
+        *cursor = header.download_cursor;
+        ledger.acknowledged(*file, header.upload_cursor)
+    }
+}
+
+fn uninvited(name: &str, link: u64, session: SessionIdent) -> Violation {
+    let message = format!("{name} on connection {link}, whose session {session} was not let in");
+    Violation::new(Check::Isolation, message)
+}
+
+/// An error that an honest device is told has its reasons.
+fn check_error(error: &JsonError) -> Result<(), Violation> {
+    match (error.session(), error.body().action) {
+        // It has another connection, it was silent for too long, or the server is busy.
+        (SessionIdent::CONNECTION, Action::Transient)
+            if error.code() == ErrorCode::ConnectionClosed =>
+        {
+            Ok(())
+        }
+        _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
+    }
+}

@@ -1,0 +1,208 @@
+//! What has become durable in one partition, as the server said when it happened.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bailiwick_core::history::Entry;
+use bailiwick_core::state::State;
+use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::version::{ClientVersion, DownloadCursor, ServerVersion, UploadCursor};
+
+use crate::sim::violation::{Check, Violation};
+
+/// The history of a partition, and what was said about its client files.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    entries: Vec<Entry>,
+    /// Where what a client file has uploaded is.
+    places: HashMap<(FileIdent, ClientVersion), ServerVersion>,
+    files: BTreeMap<FileIdent, FileLog>,
+    /// The objects as the history gives them, up to some version.
+    replayed: State,
+    replayed_len: usize,
+}
+
+/// What is known of a client file.
+#[derive(Clone, Debug)]
+pub(crate) struct FileLog {
+    pub(crate) user: String,
+    pub(crate) salt: Salt,
+    /// Changesets that came, and that were not acknowledged.
+    waiting: Vec<ClientVersion>,
+    /// The furthest that it was told.
+    acknowledged: UploadCursor,
+    /// The newest version of it in the history.
+    newest: ClientVersion,
+}
+
+impl Ledger {
+    pub(crate) fn head(&self) -> ServerVersion {
+        ServerVersion(self.entries.len() as u64)
+    }
+
+    /// The entries after a version.
+    pub(crate) fn after(&self, version: ServerVersion) -> &[Entry] {
+        let first = usize::try_from(version.0).unwrap_or(usize::MAX).min(self.entries.len());
+        &self.entries[first..]
+    }
+
+    pub(crate) fn file(&self, ident: FileIdent) -> Option<&FileLog> {
+        self.files.get(&ident)
+    }
+
+    /// The client files, with their salts.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (FileIdent, Salt)> {
+        self.files.iter().map(|(ident, file)| (*ident, file.salt))
+    }
+
+    /// Whether a client file has written anything.
+    pub(crate) fn has_written(&self, ident: FileIdent) -> bool {
+        self.files.get(&ident).is_some_and(|file| file.newest > ClientVersion(0))
+    }
+
+    /// Whether this is in the history.
+    pub(crate) fn has(&self, ident: FileIdent, version: ClientVersion) -> bool {
+        self.places.contains_key(&(ident, version))
+    }
+
+    /// The server has given a client file away.
+    pub(crate) fn allocate(
+        &mut self,
+        ident: FileIdent,
+        salt: Salt,
+        user: &str,
+    ) -> Result<(), Violation> {
+        let file = FileLog {
+            user: user.to_owned(),
+            salt,
+            waiting: Vec::new(),
+            acknowledged: UploadCursor::default(),
+            newest: ClientVersion(0),
+        };
+        match self.files.insert(ident, file) {
+            None => Ok(()),
+            Some(_) => {
+                let message = format!("client file {ident} is given away twice");
+                Err(Violation::new(Check::Isolation, message))
+            }
+        }
+    }
+
+    /// Entries have become durable.
+    pub(crate) fn commit(&mut self, entries: &[Entry]) -> Result<(), Violation> {
+        for entry in entries {
+            let (version, ident) = (entry.version.version, entry.origin_file_ident);
+            if version != self.head().next() {
+                let message = format!("{version} comes after {}", self.head());
+                return Err(Violation::new(Check::Cursors, message));
+            }
+            if let Some(place) = self.places.insert((ident, entry.client_version), version) {
+                let message = format!(
+                    "version {} of client file {ident} is there twice: {place} and {version}",
+                    entry.client_version
+                );
+                return Err(Violation::new(Check::ExactlyOnce, message));
+            }
+            if let Some(file) = self.files.get_mut(&ident) {
+                if entry.client_version <= file.newest {
+                    let message = format!("client file {ident} goes back in the history");
+                    return Err(Violation::new(Check::Cursors, message));
+                }
+                file.newest = entry.client_version;
+            }
+            self.entries.push(entry.clone());
+        }
+        Ok(())
+    }
+
+    /// A changeset has come to the server.
+    pub(crate) fn uploaded(&mut self, ident: FileIdent, version: ClientVersion) {
+        if let Some(file) = self.files.get_mut(&ident)
+            && file.acknowledged.client_version < version
+            && !file.waiting.contains(&version)
+        {
+            file.waiting.push(version);
+        }
+    }
+
+    /// A client file is told how far its uploads are integrated.
+    pub(crate) fn acknowledged(
+        &mut self,
+        ident: FileIdent,
+        cursor: UploadCursor,
+    ) -> Result<(), Violation> {
+        let Some(file) = self.files.get_mut(&ident) else { return Ok(()) };
+        let old = std::mem::replace(&mut file.acknowledged, cursor);
+        if old.client_version > cursor.client_version
+            || old.last_integrated_server_version > cursor.last_integrated_server_version
+        {
+            let message = format!("the upload cursor of {ident} goes back: {old:?}, {cursor:?}");
+            return Err(Violation::new(Check::Cursors, message));
+        }
+        let is_acknowledged = |version: &ClientVersion| *version <= cursor.client_version;
+        let lost = file.waiting.iter().find(|version| {
+            is_acknowledged(version) && !self.places.contains_key(&(ident, **version))
+        });
+        if let Some(version) = lost {
+            let message = format!("version {version} of client file {ident} is acknowledged, lost");
+            return Err(Violation::new(Check::ExactlyOnce, message));
+        }
+        file.waiting.retain(|version| !is_acknowledged(version));
+        Ok(())
+    }
+
+    /// What one DOWNLOAD says of the history between two cursors.
+    pub(crate) fn check_download(
+        &self,
+        ident: FileIdent,
+        from: DownloadCursor,
+        to: DownloadCursor,
+    ) -> Result<impl Iterator<Item = &Entry> + use<'_>, Violation> {
+        if to.server_version < from.server_version
+            || to.last_integrated_client_version < from.last_integrated_client_version
+            || to.server_version > self.head()
+        {
+            let message = format!("client file {ident} is sent from {from:?} to {to:?}");
+            return Err(Violation::new(Check::Cursors, message));
+        }
+        let until = usize::try_from(to.server_version.0).expect("it is at most the head");
+        let from = usize::try_from(from.server_version.0).expect("it is at most the head");
+        let is_for =
+            move |entry: &&Entry| entry.origin_file_ident != ident && !entry.changeset.is_empty();
+        Ok(self.entries[from..until].iter().filter(is_for))
+    }
+
+    /// Compares with what a server has after a crash; it may have more, which nobody was told of yet.
+    pub(crate) fn check_durable(&mut self, entries: &[Entry]) -> Result<(), Violation> {
+        let same = entries.iter().zip(&self.entries).take_while(|(a, b)| a == b).count();
+        if same < self.entries.len() {
+            let message =
+                format!("of {} entries that were durable, {same} are there", self.entries.len());
+            return Err(Violation::new(Check::Durable, message));
+        }
+        self.commit(&entries[same..])
+    }
+
+    /// Compares the objects with what the history makes of nothing.
+    pub(crate) fn check_projection(&mut self, objects: &State) -> Result<(), Violation> {
+        for entry in &self.entries[self.replayed_len..] {
+            let failed = |error: &dyn std::fmt::Display| {
+                let message = format!("{} cannot be replayed: {error}", entry.version.version);
+                Violation::new(Check::Projection, message)
+            };
+            let changeset = Changeset::decode(&entry.changeset).map_err(|error| failed(&error))?;
+            let applied = self.replayed.apply(&changeset).map_err(|error| failed(&error))?;
+            if applied.rewritten.is_some() {
+                return Err(failed(&"devices cannot apply it"));
+            }
+        }
+        self.replayed_len = self.entries.len();
+        if self.replayed == *objects {
+            return Ok(());
+        }
+        let (replayed, stored) = (self.replayed.to_string(), objects.to_string());
+        let differs = replayed.lines().zip(stored.lines()).find(|(a, b)| a != b);
+        let message = format!("the history gives other objects than are stored: {differs:?}");
+        Err(Violation::new(Check::Projection, message))
+    }
+}

@@ -1,0 +1,250 @@
+//! The devices, the server, what is on its way between them, and what goes wrong: moved on by one event at a time.
+//!
+//! Nothing here asks a clock, a socket or a disk, and every choice follows from the seed, so that a seed is a run.
+
+mod calm;
+mod event;
+mod process;
+mod strike;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bailiwick_client::session::{ResetMode, WaitKey};
+use bytes::Bytes;
+
+use super::agenda::{Agenda, Time};
+use super::app::{App, VERSIONS};
+use super::choices::Choices;
+use super::device::{Device, Folder};
+use super::fault::Fault;
+use super::network::Link;
+use super::partition::Partition;
+use super::plan::{Plan, Scenario};
+use super::rogue::Rogue;
+use super::server::Server;
+use super::trace::{Kind, Trace};
+use super::violation::Violation;
+use super::watch::Watch;
+use event::Event;
+
+/// Everything, and what has happened.
+pub(crate) struct World {
+    scenario: Scenario,
+    plan: Plan,
+    agenda: Agenda<Event>,
+    trace: Trace,
+    watch: Watch,
+    server: Server,
+    is_server_up: bool,
+    /// When the server is woken next.
+    server_wake: Option<Time>,
+    sites: Vec<Site>,
+    rogues: Vec<Rogue>,
+    /// The latest messages of honest devices.
+    overheard: VecDeque<Bytes>,
+    apps: Vec<App>,
+    links: BTreeMap<u64, Link>,
+    last_link: u64,
+    /// Connections on which the server does not take messages yet.
+    held: BTreeSet<u64>,
+    strikes: Vec<(Fault, Duration, Choices)>,
+    choices: Choices,
+    app_choices: Choices,
+    marks: Vec<Mark>,
+    waits: BTreeMap<(usize, WaitKey), Wait>,
+    steps: u64,
+    edits: u64,
+    /// Nothing goes wrong and nobody writes.
+    is_calm: bool,
+}
+
+/// Where a device is, and what it is like there.
+struct Site {
+    device: Device,
+    link: Option<u64>,
+    /// Which attempt to connect is under way.
+    attempt: u64,
+    /// There is no network before.
+    unreachable_until: Time,
+    /// The process is not given any time; what it would do waits.
+    is_asleep: bool,
+    deferred: Vec<Event>,
+    /// The process does not start before.
+    off_until: Time,
+    /// The access token is valid until then.
+    token_until: Time,
+    /// By how much the clock is wrong, in milliseconds.
+    skew_ms: i64,
+    /// How long it takes to flush a disk.
+    sync_latency: Duration,
+    next_wait: u64,
+}
+
+/// A transaction of an app.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    partition: Partition,
+    number: i64,
+    /// The app was told that it is done.
+    is_acknowledged: bool,
+}
+
+/// What must be true when somebody has waited.
+#[derive(Clone, Copy, Debug)]
+enum Wait {
+    /// The server has all marks of the device before this one.
+    Upload { index: usize, until: usize },
+    /// The device has so much of the history.
+    Download { index: usize, head: bailiwick_protocol::version::ServerVersion },
+}
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) hash: u64,
+    /// Events that were handled while things went wrong.
+    pub(crate) steps: u64,
+    /// All events, and edits that apps have made.
+    pub(crate) operations: u64,
+}
+
+impl World {
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        let mut choices = Choices::new(scenario.seed);
+        let plan = Plan::new(&scenario, &mut choices.fork());
+        let mut app_choices = choices.fork();
+        let mut fault_choices = choices.fork();
+        let streams: Vec<Choices> = Fault::ALL.map(|_| fault_choices.fork()).into();
+        let strikes = plan
+            .intervals
+            .iter()
+            .map(|&(fault, interval)| (fault, interval, streams[fault as usize].clone()));
+        let strikes = strikes.collect();
+        let apps = (0..plan.partitions).map(|_| App::new(&mut app_choices, plan.style)).collect();
+        let sites = (0..plan.devices).map(|number| Site::new(number, &plan, &mut choices));
+        let sites = sites.collect();
+        Self {
+            scenario,
+            plan,
+            agenda: Agenda::new(),
+            trace: Trace::default(),
+            watch: Watch::default(),
+            server: Server::new(choices.number()),
+            is_server_up: true,
+            server_wake: None,
+            sites,
+            rogues: (0..2).map(|number| Rogue::new(format!("rogue {number}"))).collect(),
+            overheard: VecDeque::new(),
+            apps,
+            links: BTreeMap::new(),
+            last_link: 0,
+            held: BTreeSet::new(),
+            strikes,
+            choices,
+            app_choices,
+            marks: Vec::new(),
+            waits: BTreeMap::new(),
+            steps: 0,
+            edits: 0,
+            is_calm: false,
+        }
+    }
+
+    /// Runs until the scenario's steps are done and all is healed and compared.
+    pub(crate) fn run(&mut self) -> Result<Outcome, Violation> {
+        for device in 0..self.sites.len() {
+            self.agenda.put(Time::ZERO, Event::Start { device });
+            self.plan_app(device);
+        }
+        for index in 0..self.strikes.len() {
+            self.plan_strike(index);
+        }
+        while self.steps < self.scenario.steps {
+            let until = (self.steps + self.plan.round_len).min(self.scenario.steps);
+            while self.steps < until {
+                self.steps += 1;
+                self.step()?;
+            }
+            self.calm_down()?;
+        }
+        Ok(self.outcome())
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        let operations = self.trace.count() + self.edits;
+        Outcome { hash: self.trace.hash(), steps: self.steps, operations }
+    }
+
+    /// Lets the next thing happen.
+    fn step(&mut self) -> Result<(), Violation> {
+        let event = self.agenda.next().expect("apps write for ever");
+        self.handle(event)
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), Violation> {
+        if let Some((device, run)) = event.process() {
+            let site = &self.sites[device];
+            if !site.device.is_running() || site.device.run() != run {
+                return Ok(());
+            }
+            if site.is_asleep {
+                self.sites[device].deferred.push(event);
+                return Ok(());
+            }
+        }
+        match event {
+            Event::Arrive(link, direction) => self.arrive(link, direction),
+            Event::Written(link, direction) => self.written(link, direction),
+            Event::Notice(link, direction) => self.notice(link, direction),
+            Event::Connected { device, attempt, .. } => self.connected(device, attempt),
+            Event::Wake { device, at, .. } => self.wake(device, at),
+            Event::Store { device, index, role, .. } => self.store(device, index, role),
+            Event::Stored { device, index, role, answer, .. } => {
+                self.stored(device, index, role, *answer)
+            }
+            Event::Token { device, .. } => self.token(device),
+            Event::App { device } => self.app(device),
+            Event::Start { device } => self.start(device),
+            Event::ServerWake => self.wake_server(),
+            Event::ServerStart => self.start_server(),
+            Event::Strike(index) => self.strike(index),
+            Event::Mend { device, fault } => self.mend(device, fault),
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.agenda.now()
+    }
+
+    fn note(&mut self, kind: Kind, who: usize, bytes: &[u8]) {
+        self.trace.note(self.agenda.now(), kind, who as u64, bytes);
+    }
+}
+
+impl Site {
+    fn new(number: usize, plan: &Plan, choices: &mut Choices) -> Self {
+        let user = format!("user {}", number % plan.users);
+        let count = 1 + choices.below(plan.partitions.min(2));
+        let first = choices.below(plan.partitions);
+        let folders = (first..first + count).map(|partition| {
+            let partition = Partition(partition % plan.partitions);
+            Folder::new(partition, ResetMode::Recover, choices.below(VERSIONS))
+        });
+        let folders = folders.collect();
+        Self {
+            device: Device::new(user, folders),
+            link: None,
+            attempt: 0,
+            unreachable_until: Time::ZERO,
+            is_asleep: false,
+            deferred: Vec::new(),
+            off_until: Time::ZERO,
+            token_until: Time::ZERO,
+            skew_ms: 0,
+            sync_latency: Duration::ZERO,
+            next_wait: 0,
+        }
+    }
+}

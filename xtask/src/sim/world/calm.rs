@@ -1,0 +1,162 @@
+//! Everything is healed; then all have to come in step, and to have the same.
+
+use std::time::Duration;
+
+use bailiwick_client::history::pending;
+use bailiwick_client::session::Input;
+
+use super::World;
+use crate::sim::agenda::Time;
+use crate::sim::app::{contents, marks};
+use crate::sim::network::{Direction, Peer};
+use crate::sim::partition::Partition;
+use crate::sim::trace::Kind;
+use crate::sim::violation::{Check, Violation};
+
+/// How long it may take until everybody is in step once nothing is broken any more.
+const IN_STEP: Duration = Duration::from_secs(10);
+
+impl World {
+    /// Heals everything, lets all come in step, compares, and lets things go on.
+    pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
+        self.is_calm = true;
+        self.heal()?;
+        let until = self.now() + IN_STEP;
+        while !self.is_in_step() {
+            if self.agenda.next_at().is_none_or(|at| at > until) {
+                return Err(self.out_of_step());
+            }
+            self.step()?;
+        }
+        self.compare()?;
+        self.is_calm = false;
+        for device in 0..self.sites.len() {
+            self.plan_app(device);
+        }
+        for index in 0..self.strikes.len() {
+            self.plan_strike(index);
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        let now = self.now();
+        self.note(Kind::Healed, 0, &[]);
+        self.start_server()?;
+        // What is broken is noticed now, and nothing is held up any more.
+        for number in self.links.keys().copied().collect::<Vec<_>>() {
+            let link = self.links.get_mut(&number).expect("nobody has removed it");
+            if link.is_calm(now) {
+                continue;
+            }
+            link.cut(now, &mut self.choices);
+            let peer = link.peer;
+            self.notice(number, Direction::ToServer)?;
+            if let Peer::Device(device) = peer {
+                self.wake_up(device);
+            }
+            self.notice(number, Direction::ToDevice)?;
+        }
+        for device in 0..self.sites.len() {
+            let site = &mut self.sites[device];
+            site.unreachable_until = Time::ZERO;
+            site.off_until = Time::ZERO;
+            site.sync_latency = Duration::ZERO;
+            site.device.set_power(None);
+            site.device.set_room(None);
+            self.wake_up(device);
+            self.start(device)?;
+            self.input_each(device, Input::Resume)?;
+            // As operating systems tell when there is a network again.
+            self.input(device, Input::Reconnect)?;
+        }
+        Ok(())
+    }
+
+    fn is_in_step(&mut self) -> bool {
+        let heads: Vec<_> = (0..self.plan.partitions)
+            .map(|partition| self.watch.ledger(&Partition(partition).value()).head())
+            .collect();
+        self.sites.iter().all(|site| {
+            site.device.folders.iter().enumerate().all(|(index, folder)| {
+                let Some(status) = site.device.status(index) else { return false };
+                let progress = status.state.progress;
+                progress.download.server_version == heads[folder.partition.0]
+                    && progress.upload.client_version >= status.last_uploadable
+                    && !status.reset_pending
+                    && site.device.is_uploaded(index)
+            })
+        })
+    }
+
+    fn out_of_step(&mut self) -> Violation {
+        let heads: Vec<_> = (0..self.plan.partitions)
+            .map(|partition| self.watch.ledger(&Partition(partition).value()).head())
+            .collect();
+        let mut behind = String::new();
+        for (number, site) in self.sites.iter().enumerate() {
+            for (index, folder) in site.device.folders.iter().enumerate() {
+                let head = heads[folder.partition.0];
+                let status = site.device.status(index);
+                let state = status.map(|status| (status.state.progress, status.last_uploadable));
+                behind += &format!(
+                    "\n  device {number}, partition {}, whose head is {head}: {state:?}",
+                    folder.partition.0
+                );
+            }
+        }
+        let message = format!("not all are in step 10 s after the last fault:{behind}");
+        Violation::new(Check::InStep, message)
+    }
+
+    /// All have the same, and what was promised.
+    fn compare(&mut self) -> Result<(), Violation> {
+        for partition in (0..self.plan.partitions).map(Partition) {
+            let value = partition.value();
+            let state = self.server.state(&value);
+            self.watch.ledger(&value).check_projection(&state)?;
+            let text = state.to_string();
+            for (number, site) in self.sites.iter().enumerate() {
+                for (index, folder) in site.device.folders.iter().enumerate() {
+                    if folder.partition != partition {
+                        continue;
+                    }
+                    let snapshot = site.device.snapshot(index).expect("it is running");
+                    let found = contents(&snapshot).to_string();
+                    if found != text {
+                        let differs = text.lines().zip(found.lines()).find(|(a, b)| a != b);
+                        let message = format!(
+                            "device {number} differs from the server in partition {}: {differs:?}",
+                            partition.0
+                        );
+                        return Err(Violation::new(Check::Converged, message));
+                    }
+                    if let Ok(Some(version)) = pending(&snapshot) {
+                        let message = format!("device {number} has not uploaded {version}");
+                        return Err(Violation::new(Check::InStep, message));
+                    }
+                }
+            }
+            self.check_marks(partition, &marks(&state))?;
+        }
+        Ok(())
+    }
+
+    fn check_marks(
+        &self,
+        partition: Partition,
+        found: &std::collections::BTreeMap<i64, crate::sim::app::Mark>,
+    ) -> Result<(), Violation> {
+        for mark in self.marks.iter().filter(|mark| mark.partition == partition) {
+            let times = found.get(&mark.number).map_or(0, |found| found.times);
+            if times > 1 || times < i64::from(mark.is_acknowledged) {
+                let message = format!(
+                    "transaction {} of partition {} is there {times} times",
+                    mark.number, partition.0
+                );
+                return Err(Violation::new(Check::Acknowledged, message));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! The processes of devices: what they ask of the world, and what their apps do.
+
+use std::time::Duration;
+
+use bailiwick_client::session::{FileRole, Input, StorageAnswer, SyncError, WaitKey};
+use bailiwick_client::write::WriteTransaction;
+use bailiwick_storage::disk::Keeps;
+
+use super::event::Event;
+use super::{Mark, Wait, World};
+use crate::sim::agenda::Time;
+use crate::sim::app::{Author, VERSIONS};
+use crate::sim::device::{Effect, Folder, Stop, Stored, realm_key};
+use crate::sim::network::Direction;
+use crate::sim::trace::Kind;
+use crate::sim::violation::{Check, Violation};
+
+/// How long an access token is valid.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
+
+/// When the world begins, in milliseconds since 2015.
+const EPOCH_MS: u64 = 300_000_000_000;
+
+impl World {
+    /// Hands something to a device's machine.
+    pub(super) fn input(&mut self, device: usize, input: Input) -> Result<(), Violation> {
+        let mut effects = Vec::new();
+        self.sites[device].device.input(self.agenda.now(), input, &mut effects)?;
+        self.perform(device, effects)
+    }
+
+    pub(super) fn start(&mut self, device: usize) -> Result<(), Violation> {
+        let now = self.now();
+        let site = &mut self.sites[device];
+        if site.device.is_running() {
+            return Ok(());
+        }
+        if site.off_until > now {
+            self.agenda.put(site.off_until, Event::Start { device });
+            return Ok(());
+        }
+        site.set_clock(now);
+        let (mut effects, seed, apps) = (Vec::new(), self.choices.number(), &self.apps);
+        let schema = |folder: &Folder| apps[folder.partition.0].schema(folder.schema_version);
+        let started = site.device.start(now, seed, schema, &mut effects);
+        if let Err(stop) = started {
+            return self.stop(device, stop);
+        }
+        self.perform(device, effects)
+    }
+
+    /// The process of a device ends by itself, and another one begins.
+    pub(super) fn stop(&mut self, device: usize, stop: Stop) -> Result<(), Violation> {
+        let delay = Duration::from_millis(1 + self.choices.number() % 3000);
+        let keeps = match stop {
+            Stop::Violation(violation) => return Err(violation),
+            Stop::Full => Keeps::Everything,
+            Stop::Power => match self.choices.below(4) {
+                0 => Keeps::Nothing,
+                1 => Keeps::Everything,
+                _ => Keeps::Some(self.choices.number()),
+            },
+        };
+        self.end(device, keeps);
+        self.agenda.put_in(delay, Event::Start { device });
+        Ok(())
+    }
+
+    /// The process of a device ends.
+    pub(super) fn end(&mut self, device: usize, keeps: Keeps) {
+        self.note(Kind::Died, device, &[]);
+        self.waits.retain(|(waiting, _), _| *waiting != device);
+        self.hang_up(device);
+        let site = &mut self.sites[device];
+        site.device.end(keeps);
+        site.is_asleep = false;
+        site.deferred.clear();
+    }
+
+    fn perform(&mut self, device: usize, effects: Vec<Effect>) -> Result<(), Violation> {
+        let run = self.sites[device].device.run();
+        let latency = self.plan.weather.latency;
+        for effect in effects {
+            match effect {
+                Effect::Connect => {
+                    self.sites[device].attempt += 1;
+                    let attempt = self.sites[device].attempt;
+                    self.agenda.put_in(latency * 3, Event::Connected { device, run, attempt });
+                }
+                Effect::Disconnect => self.hang_up(device),
+                Effect::Send(message) => {
+                    if let Some(link) = self.sites[device].link {
+                        self.send(link, Direction::ToServer, message);
+                    }
+                }
+                Effect::ResumeReading => {
+                    if let Some(link) = self.sites[device].link {
+                        let event = Event::Arrive(link, Direction::ToDevice);
+                        self.agenda.put(self.agenda.now(), event);
+                    }
+                }
+                Effect::Store(index, role) => {
+                    let delay = Duration::from_micros(20 + self.choices.number() % 500);
+                    self.agenda.put_in(delay, Event::Store { device, run, index, role });
+                }
+                Effect::RefreshToken => {
+                    self.agenda.put_in(latency * 3, Event::Token { device, run });
+                }
+                // There is one server; it is where it was.
+                Effect::RefreshLocation => (),
+                Effect::WakeAt(Some(at)) => self.agenda.put(at, Event::Wake { device, run, at }),
+                Effect::WakeAt(None) | Effect::ResetDone(_) => (),
+                Effect::WaitDone(key, result) => self.wait_done(device, key, result)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn wake(&mut self, device: usize, at: Time) -> Result<(), Violation> {
+        if self.sites[device].device.wake_at() != Some(at) {
+            return Ok(());
+        }
+        self.note(Kind::Wake, device, &[]);
+        self.input(device, Input::Timeout)
+    }
+
+    pub(super) fn store(
+        &mut self,
+        device: usize,
+        index: usize,
+        role: FileRole,
+    ) -> Result<(), Violation> {
+        match self.sites[device].device.store(index, role) {
+            Ok(None) => Ok(()),
+            Ok(Some(Stored { answer, sync_count })) => {
+                let latency = self.sites[device].sync_latency;
+                if latency.is_zero() || sync_count == 0 {
+                    return self.stored(device, index, role, answer);
+                }
+                let run = self.sites[device].device.run();
+                let delay = latency * u32::try_from(sync_count).unwrap_or(u32::MAX);
+                let answer = Box::new(answer);
+                self.agenda.put_in(delay, Event::Stored { device, run, index, role, answer });
+                Ok(())
+            }
+            Err(stop) => self.stop(device, stop),
+        }
+    }
+
+    pub(super) fn stored(
+        &mut self,
+        device: usize,
+        index: usize,
+        role: FileRole,
+        answer: StorageAnswer,
+    ) -> Result<(), Violation> {
+        self.note(Kind::Store, device, &[]);
+        let mut effects = Vec::new();
+        let site = &mut self.sites[device];
+        site.device.stored(self.agenda.now(), index, role, answer, &mut effects)?;
+        self.perform(device, effects)
+    }
+
+    pub(super) fn token(&mut self, device: usize) -> Result<(), Violation> {
+        let now = self.now();
+        let site = &mut self.sites[device];
+        // Without an answer the device goes on with the old token.
+        if site.unreachable_until <= now && self.is_server_up {
+            site.token_until = now + TOKEN_LIFETIME;
+        }
+        self.input(device, Input::TokenRefreshed(Ok(())))
+    }
+
+    /// Plans what the app of a device does next.
+    pub(super) fn plan_app(&mut self, device: usize) {
+        let pause = self.plan.pause.as_nanos() as u64;
+        let delay = Duration::from_nanos(self.app_choices.number() % (2 * pause));
+        self.agenda.put_in(delay, Event::App { device });
+    }
+
+    /// The app of a device does something.
+    pub(super) fn app(&mut self, device: usize) -> Result<(), Violation> {
+        if self.is_calm {
+            return Ok(()); // It is planned again when that is over.
+        }
+        self.plan_app(device);
+        let site = &self.sites[device];
+        if !site.device.is_running() || site.is_asleep {
+            return Ok(());
+        }
+        let index = self.app_choices.below(site.device.folders.len());
+        match self.app_choices.below(40) {
+            0 => self.upgrade(device, index),
+            1..=4 => self.wait(device, index),
+            _ => self.write(device, index),
+        }
+    }
+
+    /// A later version of the app is installed.
+    fn upgrade(&mut self, device: usize, index: usize) -> Result<(), Violation> {
+        let folder = &mut self.sites[device].device.folders[index];
+        if folder.schema_version + 1 == VERSIONS {
+            return Ok(());
+        }
+        folder.schema_version += 1;
+        self.end(device, Keeps::Everything);
+        self.start(device)
+    }
+
+    fn write(&mut self, device: usize, index: usize) -> Result<(), Violation> {
+        let now = self.now();
+        let site = &mut self.sites[device];
+        site.set_clock(now);
+        let folder = &site.device.folders[index];
+        let (partition, version) = (folder.partition, folder.schema_version);
+        let number = i64::try_from(self.marks.len()).expect("they are few");
+        let device_number = u32::try_from(device).expect("they are few");
+        let author = Author { device: device_number, mark: number, version };
+        let (mut effects, mut choices) = (Vec::new(), self.app_choices.fork());
+        let app = &self.apps[partition.0];
+        let edit = |tx: &mut WriteTransaction<'_>| app.write(tx, author, &mut choices);
+        let written = site.device.write(now, index, edit, &mut effects);
+        let is_acknowledged = matches!(written, Ok(Some(_)));
+        self.marks.push(Mark { partition, number, is_acknowledged });
+        match written {
+            Ok(Some((_, written))) => {
+                self.edits += written.edits as u64;
+                self.note(Kind::Write, device, &[]);
+                self.perform(device, effects)
+            }
+            Ok(None) => Ok(()),
+            Err(stop) => self.stop(device, stop),
+        }
+    }
+
+    /// The app waits for uploads, or for what the server has.
+    fn wait(&mut self, device: usize, index: usize) -> Result<(), Violation> {
+        let partition = self.sites[device].device.folders[index].partition;
+        let (wait, input): (_, fn(_, _) -> _) = if self.app_choices.yes() {
+            (Wait::Upload { index, until: self.marks.len() }, Input::WaitForUpload)
+        } else {
+            let head = self.watch.ledger(&partition.value()).head();
+            (Wait::Download { index, head }, Input::WaitForDownload)
+        };
+        let site = &mut self.sites[device];
+        site.next_wait += 1;
+        let key = WaitKey(site.next_wait);
+        self.waits.insert((device, key), wait);
+        self.input(device, input(realm_key(index), key))
+    }
+
+    fn wait_done(
+        &mut self,
+        device: usize,
+        key: WaitKey,
+        result: Result<(), SyncError>,
+    ) -> Result<(), Violation> {
+        let Some(wait) = self.waits.remove(&(device, key)) else {
+            let message = format!("{key:?} is answered twice");
+            return Err(Violation::new(Check::Honest, message));
+        };
+        match (wait, result) {
+            (_, Err(error)) => {
+                let message = format!("{wait:?} of device {device} ends with {error}");
+                Err(Violation::new(Check::Honest, message))
+            }
+            (Wait::Upload { .. }, Ok(())) => Ok(()),
+            (Wait::Download { index, head }, Ok(())) => {
+                let status = self.sites[device].device.status(index);
+                let found = status.map(|status| status.state.progress.download.server_version);
+                if found.is_some_and(|found| found >= head) {
+                    return Ok(());
+                }
+                let message = format!("device {device} has waited for {head}, and has {found:?}");
+                Err(Violation::new(Check::Acknowledged, message))
+            }
+        }
+    }
+}
+
+impl super::Site {
+    fn set_clock(&self, now: Time) {
+        let now_ms = EPOCH_MS + u64::try_from(now.as_millis()).expect("worlds do not last so long");
+        self.device.set_clock(now_ms.saturating_add_signed(self.skew_ms));
+    }
+}

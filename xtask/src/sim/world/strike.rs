@@ -1,0 +1,204 @@
+//! Faults: whom they strike, and how they end.
+
+use std::time::Duration;
+
+use bailiwick_client::session::Input;
+use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_storage::disk::Keeps;
+use bytes::Bytes;
+
+use super::World;
+use super::event::Event;
+use super::traffic::any_version;
+use crate::sim::choices::Choices;
+use crate::sim::device::realm_key;
+use crate::sim::fault::Fault;
+use crate::sim::network::{Direction, Peer};
+use crate::sim::partition::Partition;
+use crate::sim::rogue::Gossip;
+use crate::sim::trace::Kind;
+use crate::sim::violation::Violation;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl World {
+    pub(super) fn plan_strike(&mut self, index: usize) {
+        let (_, interval, choices) = &mut self.strikes[index];
+        let delay = Duration::from_nanos(choices.number() % (2 * interval.as_nanos() as u64));
+        self.agenda.put_in(delay, Event::Strike(index));
+    }
+
+    /// Something goes wrong.
+    pub(super) fn strike(&mut self, index: usize) -> Result<(), Violation> {
+        if self.is_calm {
+            return Ok(()); // It is planned again when that is over.
+        }
+        self.plan_strike(index);
+        let (fault, _, choices) = &mut self.strikes[index];
+        let (fault, mut choices) = (*fault, choices.fork());
+        let device = choices.below(self.sites.len());
+        self.note(Kind::Fault, device, &[fault as u8]);
+        let now = self.now();
+        let site = &mut self.sites[device];
+        let while_ms = Duration::from_millis(1 + choices.number() % 20_000);
+        match fault {
+            Fault::Cut => self.cut(device, &mut choices),
+            Fault::HalfOpen => self.half_open(device, &mut choices),
+            Fault::Stall => {
+                let direction =
+                    if choices.yes() { Direction::ToServer } else { Direction::ToDevice };
+                if let Some(link) = site.link.and_then(|link| self.links.get_mut(&link)) {
+                    link.pipe(direction).stall(now + while_ms);
+                }
+            }
+            Fault::Unreachable => {
+                site.unreachable_until = now + while_ms * 5;
+                self.cut(device, &mut choices);
+            }
+            Fault::DeviceCrash => site.device.set_power(Some(1 + choices.below(40))),
+            Fault::ServerCrash => {
+                self.crash_server(Duration::from_millis(1 + choices.number() % 5000))?;
+            }
+            Fault::SlowDisk => {
+                site.sync_latency = Duration::from_millis(1 + choices.number() % 500);
+                self.agenda.put_in(while_ms, Event::Mend { device, fault });
+            }
+            Fault::FullDisk => {
+                site.device.set_room(Some(choices.below(8) * 4096));
+                site.off_until = now + while_ms;
+                self.agenda.put_in(while_ms, Event::Mend { device, fault });
+            }
+            Fault::ClockSkew => {
+                let far = i64::try_from(choices.number() % 200_000_000).expect("it is small");
+                site.skew_ms = far - 100_000_000;
+            }
+            Fault::TokenExpiry => {
+                site.token_until = now;
+                if choices.yes() {
+                    self.cut(device, &mut choices);
+                }
+            }
+            Fault::Pause => {
+                self.input_each(device, Input::Pause)?;
+                self.agenda.put_in(while_ms, Event::Mend { device, fault });
+            }
+            Fault::Sleep => {
+                let time = if choices.one_in(4) { while_ms * 30 } else { while_ms };
+                site.is_asleep = site.device.is_running();
+                self.agenda.put_in(time, Event::Mend { device, fault });
+            }
+            Fault::Away => self.leave(device, &mut choices),
+            Fault::Rogue => self.rogue(&mut choices)?,
+        }
+        Ok(())
+    }
+
+    /// Something that went wrong is over.
+    pub(super) fn mend(&mut self, device: usize, fault: Fault) -> Result<(), Violation> {
+        let site = &mut self.sites[device];
+        match fault {
+            Fault::SlowDisk => site.sync_latency = Duration::ZERO,
+            Fault::FullDisk => {
+                site.device.set_room(None);
+                site.off_until = Duration::ZERO;
+                self.start(device)?;
+            }
+            Fault::Pause => self.input_each(device, Input::Resume)?,
+            Fault::Sleep => self.wake_up(device),
+            _ => (),
+        }
+        Ok(())
+    }
+
+    /// A connection breaks; the ends notice after what still arrives.
+    fn cut(&mut self, device: usize, choices: &mut Choices) {
+        let now = self.now();
+        let Some(number) = self.sites[device].link else { return };
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.cut(now, choices);
+        for direction in [Direction::ToServer, Direction::ToDevice] {
+            let delay = Duration::from_millis(choices.number() % 100);
+            let at = link.pipe(direction).ends_at() + delay;
+            self.agenda.put(at, Event::Notice(number, direction));
+        }
+    }
+
+    /// A connection breaks, and one end at most notices.
+    fn half_open(&mut self, device: usize, choices: &mut Choices) {
+        let now = self.now();
+        let Some(number) = self.sites[device].link else { return };
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.cut(now, choices);
+        let notices = *choices.pick(&[None, Some(Direction::ToServer), Some(Direction::ToDevice)]);
+        if let Some(direction) = notices {
+            let at = link.pipe(direction).ends_at();
+            self.agenda.put(at, Event::Notice(number, direction));
+        }
+    }
+
+    /// A device is off for a while.
+    fn leave(&mut self, device: usize, choices: &mut Choices) {
+        let now = self.now();
+        let long = *choices.pick(&[Duration::ZERO, Duration::ZERO, DAY, DAY * 30]);
+        let until = now + long + self.plan.pause * 20;
+        for other in 0..self.sites.len() {
+            // The others are off, too, if it is long: nothing happens while they all wait.
+            let off_until = if other == device { until } else { now + long };
+            if off_until > now && self.sites[other].off_until < off_until {
+                if self.sites[other].device.is_running() {
+                    self.end(other, Keeps::Everything);
+                }
+                self.sites[other].off_until = off_until;
+                self.agenda.put(off_until, Event::Start { device: other });
+            }
+        }
+    }
+
+    /// A rogue connects, or sends something.
+    fn rogue(&mut self, choices: &mut Choices) -> Result<(), Violation> {
+        if !self.is_server_up {
+            return Ok(());
+        }
+        let number = choices.below(self.rogues.len());
+        if self.rogues[number].link.is_none() {
+            let version = any_version(ProtocolVersion::MIN.number(), choices);
+            let user = self.rogues[number].user.clone();
+            let link = self.open(Peer::Rogue(number), version, &user);
+            self.rogues[number].connected(link, version);
+        }
+        let Some(link) = self.rogues[number].link else { return Ok(()) };
+        // One has a partition for itself, in which it may repeat what others write elsewhere.
+        let is_apart = number == 0;
+        let (path, unknown) = if is_apart {
+            ("\"apart\"".to_owned(), "bind")
+        } else {
+            (Partition(choices.below(self.plan.partitions)).path(), "upload")
+        };
+        let is_known = |message: &&Bytes| !message.starts_with(unknown.as_bytes());
+        let overheard: Vec<Bytes> = self.overheard.iter().filter(is_known).cloned().collect();
+        let other = self.watch.any_file(choices);
+        let gossip = Gossip { overheard: &overheard, path, other };
+        for message in self.rogues[number].messages(&gossip, choices) {
+            self.send(link, Direction::ToServer, message);
+        }
+        Ok(())
+    }
+
+    /// The process of a device goes on where it was.
+    pub(super) fn wake_up(&mut self, device: usize) {
+        let site = &mut self.sites[device];
+        site.is_asleep = false;
+        for event in std::mem::take(&mut site.deferred) {
+            self.agenda.put(self.agenda.now(), event);
+        }
+    }
+
+    pub(super) fn input_each(
+        &mut self,
+        device: usize,
+        input: fn(bailiwick_client::session::RealmKey) -> Input,
+    ) -> Result<(), Violation> {
+        let count = self.sites[device].device.folders.len();
+        (0..count).try_for_each(|index| self.input(device, input(realm_key(index))))
+    }
+}
