@@ -1,25 +1,35 @@
 //! Realms at work: one actor for each partition that somebody has open, and the one committer that makes
 //! their commits durable together.
 //!
-//! An actor owns its partition's head, its recent entries and its bound client files. It never waits for
-//! the disk: uploads gather while one integration runs, and are integrated together next. An idle
-//! partition costs nothing but its rows: its actor ends once nobody holds it.
+//! An actor owns its partition's head, its recent entries and its bound client files. It is a state machine
+//! without I/O, and never waits for the disk: uploads gather while one integration runs, and are integrated
+//! together next. An idle partition costs nothing but its rows: its actor ends once nobody holds it.
+//!
+//! A server drives its actors with tasks, channels and threads ([`Realms`]); a simulation has the same parts,
+//! [`Actor`], [`compute`], [`Batch`] and the rest, and a schedule of its own.
 
 mod actor;
 mod command;
 mod committer;
+mod driver;
 mod integration;
+mod read;
 mod recent;
 mod registry;
+mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use actor::{Actor, Input, Output, Purpose};
 pub use command::{
-    Command, ConnectionId, Identified, IdentifyRefused, Queued, Scanned, SessionEnd, Signal,
+    Bound, Callers, Channels, Command, ConnectionId, Identified, IdentifyRefused, Queued,
+    SessionEnd, Signal,
 };
-pub use committer::{CommitError, Committer};
-pub use integration::random_salt;
+pub use committer::{Batch, CommitError, Committer};
+pub use integration::{Computed, Given, Step, compute, random_salt};
+pub use read::{Records, Request};
 pub use registry::{RealmHandle, Realms, RealmsConfig};
+pub use scan::{Scanned, StoreScan};
 
 use bailiwick_storage::store::StorageError;
 

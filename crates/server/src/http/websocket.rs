@@ -1,10 +1,11 @@
 //! The sync WebSocket: the upgrade, and the driver between a socket, the state machine of its connection
 //! and the realms of its sessions.
 //!
-//! The driver has no opinions: it hands events to [`Connection::handle`](crate::session::Connection::handle) and does what comes out. Spec:
-//! wire protocol, section 1.
+//! The driver has no opinions: it hands events to an [`Endpoint`](endpoint::Endpoint), which is the state machine
+//! and what is decided around it, and does what comes out. Spec: wire protocol, section 1.
 
 mod driver;
+pub mod endpoint;
 mod upgrade;
 mod writer;
 

@@ -1,42 +1,91 @@
-//! The actor of one partition: the only one who decides what becomes of its history.
+//! The actor of one partition: the only one who decides what becomes of its history. A state machine without I/O.
 //!
-//! It answers commands in order and never waits for the disk while it could answer others: integration
-//! and commit run beside it, one at a time, and what comes meanwhile gathers for the next. A result is
-//! told to nobody before its commit is durable. Spec: server history, sections 5 and 6.
+//! It takes commands in order and never waits for the disk while it could answer others: integration and
+//! commit run beside it, one at a time, and what comes meanwhile gathers for the next. A result is told to
+//! nobody before its commit is durable. Spec: server history, sections 5 and 6.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bailiwick_core::history::{Claim, ClientFile, ClientType, Rejection, Scan, check_ident};
-use bailiwick_core::schema::Schema;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{DownloadCursor, SaltedVersion, ServerVersion, UploadCursor};
-use bailiwick_storage::store::{RealmKey, RealmRecord, StorageError, Store};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use bailiwick_storage::store::{Commit, CommitRefused, RealmKey};
 
-use super::command::{
-    Command, ConnectionId, Identified, IdentifyRefused, Queued, Scanned, SessionEnd, Signal,
-};
-use super::integration::{self, Allocation, Committed, Done, Loaded, Step, StepError};
+use super::command::{Bound, Callers, Command, ConnectionId, IdentifyRefused, Queued, SessionEnd};
+use super::committer::CommitError;
+use super::integration::{Committed, Computed, Loaded, PendingUpload, Step};
+use super::read::{Records, Request};
 use super::recent::Recent;
-use super::registry::Shared;
+use super::registry::RealmsConfig;
+use super::scan::{Scanned, StoreScan};
 use super::{Chain, RealmError};
 
-/// The actor's own state.
+/// What happened.
 #[derive(Debug)]
-pub(super) struct Actor {
+pub enum Input<C: Callers> {
+    /// Somebody asks for something. Only while the actor [wants commands](Actor::wants_commands).
+    Command(Command<C>),
+    /// The answer to [`Output::Read`].
+    Read(Purpose, Result<Records, RealmError>),
+    /// The answer to [`Output::Compute`].
+    Computed(Box<Computed>),
+    /// The answer to [`Output::Commit`].
+    Committed(Result<(), CommitError>),
+}
+
+/// What the driver must do.
+#[derive(Debug)]
+pub enum Output<C: Callers> {
+    /// Answer [`Command::Allocate`].
+    Allocated(C::Allocate, Result<(FileIdent, Salt), RealmError>),
+    /// Answer [`Command::Identify`]. From an `Ok` on, the caller is told what concerns the client file.
+    Identified(C::Identify, Result<Bound, IdentifyRefused>),
+    /// Answer [`Command::Scan`].
+    Scanned(C::Scan, Result<Scanned, RealmError>),
+    /// Answer [`Command::Scan`] with what [`StoreScan::run`] finds. Any number of these may run.
+    Scan(C::Scan, StoreScan),
+    /// Answer [`Command::Drain`].
+    Drained(C::Drain),
+    /// Tell all who hold client files how far the history goes now.
+    Head(ServerVersion),
+    /// Tell the one who holds this client file that the session is over.
+    End(FileIdent, SessionEnd),
+    /// Nobody holds this client file any more.
+    Unbound(FileIdent),
+    /// Tell all who hold client files that their sessions are over; nobody holds one any more.
+    Failed(RealmError),
+    /// Call [`Request::read`], and say [`Input::Read`]. One of each purpose runs at a time.
+    Read(Purpose, Request),
+    /// Call [`compute`](super::compute), and say [`Input::Computed`]. One step runs at a time.
+    Compute(Step),
+    /// Make this durable, and say [`Input::Committed`].
+    Commit(Commit),
+}
+
+/// What something is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A command, which those after it wait for.
+    Command,
+    /// The step that runs.
+    Step,
+}
+
+/// The state of one partition.
+#[derive(Debug)]
+pub struct Actor<C: Callers> {
     key: RealmKey,
-    shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
+    config: RealmsConfig,
     loaded: Option<Loaded>,
     recent: Recent,
     files: HashMap<FileIdent, File>,
-    allocations: Vec<Allocation>,
-    uploads: BTreeMap<FileIdent, integration::PendingUpload>,
+    asking: Option<Asking<C>>,
+    allocations: Vec<Allocation<C>>,
+    uploads: BTreeMap<FileIdent, PendingUpload>,
     backlog_len: usize,
-    working: Option<JoinHandle<Done>>,
-    draining: Vec<oneshot::Sender<()>>,
+    working: Option<Working<C>>,
+    draining: Vec<C::Drain>,
 }
 
 /// A client file that somebody holds or that has something queued.
@@ -45,25 +94,80 @@ struct File {
     record: ClientFile,
     /// The progress that is queued or being integrated, beyond the record's.
     queued: Option<(UploadCursor, ServerVersion)>,
-    holder: Option<(ConnectionId, watch::Sender<Signal>)>,
+    holder: Option<Holder>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    connection: ConnectionId,
+    /// Was told that the session is over.
+    is_over: bool,
+}
+
+/// A command that waits for a read, and what was read for it.
+#[derive(Debug)]
+struct Asking<C: Callers> {
+    asked: Asked<C>,
+    found: Records,
+    /// The realm was lost since it was asked for: what is read says nothing about the one that comes.
+    is_outdated: bool,
+}
+
+#[derive(Debug)]
+enum Asked<C: Callers> {
+    Allocate(Allocation<C>),
+    Identify(Identify<C>),
+}
+
+#[derive(Debug)]
+struct Allocation<C: Callers> {
+    user_id: String,
+    answer: C::Allocate,
+}
+
+#[derive(Debug)]
+struct Identify<C: Callers> {
+    connection: ConnectionId,
+    file_ident: FileIdent,
+    salt: Salt,
+    user_id: String,
+    download: DownloadCursor,
+    latest: SaltedVersion,
+    answer: C::Identify,
+}
+
+/// The step that runs.
+#[derive(Debug)]
+struct Working<C: Callers> {
+    /// Who waits for its client files.
+    allocating: Vec<C::Allocate>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Computing,
+    /// What was computed is being made durable.
+    Committing(Step, Committed),
+    /// Nothing is to be made durable but a refusal is to be told: is it from the realm as it is?
+    Checking(Step, Committed),
+    /// Somebody else has committed: everything in memory is being read again.
+    Reloading,
 }
 
 /// Client files that are asked for while one commit runs; whoever comes then has to come back.
 const MAX_ALLOCATIONS: usize = 4096;
 
-impl Actor {
-    pub(super) fn new(
-        key: RealmKey,
-        shared: Arc<Shared>,
-        commands: mpsc::Receiver<Command>,
-    ) -> Self {
+impl<C: Callers> Actor<C> {
+    /// The actor of a realm; it reads when it is asked for something.
+    pub fn new(key: RealmKey, config: RealmsConfig) -> Self {
         Self {
             key,
-            shared,
-            commands,
+            config,
             loaded: None,
             recent: Recent::starting_at(ServerVersion::default()),
             files: HashMap::new(),
+            asking: None,
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
             backlog_len: 0,
@@ -72,30 +176,44 @@ impl Actor {
         }
     }
 
-    pub(super) async fn run(mut self) {
-        let mut idle = tokio::time::interval(self.shared.config.retire_after);
-        loop {
-            tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => self.handle(command).await,
-                    None => return,
-                },
-                done = finished(&mut self.working) => self.finish(done).await,
-                _ = idle.tick() => {
-                    self.drop_lost_holders();
-                    let is_idle = self.is_at_rest() && self.files.is_empty();
-                    if is_idle && self.shared.retire(&self.key, &self.commands) {
-                        return;
-                    }
-                }
-            }
-            self.start_step();
+    /// Takes one event; appends to `out`, in order, what the driver must do.
+    pub fn handle(&mut self, input: Input<C>, out: &mut Vec<Output<C>>) {
+        match input {
+            Input::Command(command) => self.on_command(command, out),
+            Input::Read(Purpose::Command, result) => self.on_read(result, out),
+            Input::Read(Purpose::Step, result) => self.on_step_read(result, out),
+            Input::Computed(computed) => self.on_computed(*computed, out),
+            Input::Committed(result) => self.on_commit(result, out),
+        }
+        self.start_step(out);
+        if self.is_at_rest() {
+            out.extend(self.draining.drain(..).map(Output::Drained));
         }
     }
 
-    async fn handle(&mut self, command: Command) {
+    /// Whether the next command may be handed in: they are carried out in order, also those that have to read.
+    pub fn wants_commands(&self) -> bool {
+        self.asking.is_none() && !self.is_reloading()
+    }
+
+    /// Whether the actor may end: nothing is queued, and nobody holds a client file.
+    pub fn is_idle(&self) -> bool {
+        self.is_at_rest() && self.asking.is_none() && self.files.is_empty()
+    }
+
+    /// Bytes of memory that the queued uploads take: at most what the configuration says, or one upload.
+    pub fn backlog_len(&self) -> usize {
+        self.backlog_len
+    }
+
+    fn on_command(&mut self, command: Command<C>, out: &mut Vec<Output<C>>) {
         match command {
-            Command::Allocate { user_id, answer } => self.on_allocate(user_id, answer).await,
+            Command::Allocate { answer, .. } if self.allocations.len() >= MAX_ALLOCATIONS => {
+                out.push(Output::Allocated(answer, Err(RealmError::Overloaded)));
+            }
+            Command::Allocate { user_id, answer } => {
+                self.ask(Asked::Allocate(Allocation { user_id, answer }), out);
+            }
             Command::Identify {
                 connection,
                 file_ident,
@@ -105,90 +223,135 @@ impl Actor {
                 latest,
                 answer,
             } => {
-                let client_type = ClientType::Regular;
-                let claim =
-                    Claim { file_ident, salt, user_id: &user_id, download, latest, client_type };
-                let result = self.identify(connection, &claim).await;
-                let is_bound = result.is_ok();
-                if answer.send(result).is_err() && is_bound {
-                    // The connection has gone while it was being bound.
-                    self.release(connection, file_ident);
-                }
+                let identify =
+                    Identify { connection, file_ident, salt, user_id, download, latest, answer };
+                self.ask(Asked::Identify(identify), out);
             }
-            Command::Upload(upload) => self.on_upload(upload),
+            Command::Upload(upload) => self.on_upload(upload, out),
             Command::Scan { file_ident, cursor, answer } => {
-                self.on_scan(file_ident, cursor, answer);
+                self.on_scan(file_ident, cursor, answer, out);
             }
-            Command::Release { connection, file_ident } => self.release(connection, file_ident),
-            Command::Drain { answer } => {
-                self.draining.push(answer);
-                self.report_drained();
+            Command::Release { connection, file_ident } => {
+                self.on_release(connection, file_ident, out);
+            }
+            Command::Drain { answer } => self.draining.push(answer),
+        }
+    }
+
+    fn ask(&mut self, asked: Asked<C>, out: &mut Vec<Output<C>>) {
+        self.answer(Asking { asked, found: Records::default(), is_outdated: false }, out);
+    }
+
+    /// Answers a command, or reads what is missing for the answer.
+    fn answer(&mut self, asking: Asking<C>, out: &mut Vec<Output<C>>) {
+        let missing = self.missing(&asking);
+        if missing != Request::default() {
+            self.asking = Some(asking);
+            return out.push(Output::Read(Purpose::Command, missing));
+        }
+        match asking.asked {
+            Asked::Allocate(allocation) => self.allocations.push(allocation),
+            Asked::Identify(identify) => {
+                let result = self.identify(&identify, &asking.found, out);
+                out.push(Output::Identified(identify.answer, result));
             }
         }
     }
 
-    async fn on_allocate(
-        &mut self,
-        user_id: String,
-        answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
-    ) {
-        if self.allocations.len() >= MAX_ALLOCATIONS {
-            return drop(answer.send(Err(RealmError::Overloaded)));
+    /// What has to be read before a command can be answered.
+    fn missing(&self, Asking { asked, found, .. }: &Asking<C>) -> Request {
+        let mut missing = Request { realm: self.loaded.is_none(), ..Request::default() };
+        if let Asked::Identify(identify) = asked {
+            let ident = identify.file_ident;
+            if !self.files.contains_key(&ident) && !found.files.contains_key(&ident) {
+                missing.files.push(ident);
+            }
+            let version = identify.latest.version;
+            if self.has_stored_salt(version) && !found.salts.contains_key(&version) {
+                missing.salts.push(version);
+            }
         }
-        match self.load().await {
-            Ok(_) => self.allocations.push(Allocation { user_id, answer }),
-            Err(error) => drop(answer.send(Err(error))),
+        missing
+    }
+
+    /// Whether the salt of a version can only be known by reading.
+    fn has_stored_salt(&self, version: ServerVersion) -> bool {
+        let is_old = |loaded: &Loaded| version < loaded.record.head.version;
+        version > ServerVersion::default() && self.loaded.as_ref().is_none_or(is_old)
+    }
+
+    fn on_read(&mut self, result: Result<Records, RealmError>, out: &mut Vec<Output<C>>) {
+        let Some(mut asking) = self.asking.take() else { return };
+        match result {
+            Ok(_) if asking.is_outdated => self.ask(asking.asked, out),
+            Ok(mut found) => {
+                if let Some(loaded) = found.loaded.take() {
+                    self.take_over(loaded);
+                }
+                asking.found.files.append(&mut found.files);
+                asking.found.salts.append(&mut found.salts);
+                self.answer(asking, out);
+            }
+            Err(error) => out.push(match asking.asked {
+                Asked::Allocate(allocation) => Output::Allocated(allocation.answer, Err(error)),
+                Asked::Identify(identify) => Output::Identified(identify.answer, Err(error.into())),
+            }),
         }
     }
 
-    async fn identify(
+    fn identify(
         &mut self,
-        connection: ConnectionId,
-        claim: &Claim<'_>,
-    ) -> Result<Identified, IdentifyRefused> {
-        let head = self.load().await?.record.head;
-        let ident = claim.file_ident;
-        let record = match self.files.get(&ident) {
-            Some(file) => Some(file.record.clone()),
-            None => self.read(move |store, key| store.client_file(key, ident)).await?,
+        identify: &Identify<C>,
+        found: &Records,
+        out: &mut Vec<Output<C>>,
+    ) -> Result<Bound, IdentifyRefused> {
+        let Identify { connection, file_ident, .. } = *identify;
+        let claim = Claim {
+            file_ident,
+            salt: identify.salt,
+            user_id: &identify.user_id,
+            download: identify.download,
+            latest: identify.latest,
+            client_type: ClientType::Regular,
         };
-        let latest_salt = self.salt_of(claim.latest.version, head).await?;
-        check_ident(claim, record.as_ref(), head.version, latest_salt)?;
-        let record = record.expect("the check refuses an ident without a record");
+        let head = self.loaded.as_ref().expect("it was read before").record.head;
+        let latest_salt = salt_of(identify.latest.version, head, found);
+        let stored = found.files.get(&file_ident).and_then(Option::as_ref);
+        let record = self.files.get(&file_ident).map_or(stored, |file| Some(&file.record));
+        check_ident(&claim, record, head.version, latest_salt)?;
+        let record = record.expect("the check refuses an ident without a record").clone();
 
-        let file = self.files.entry(ident).or_insert(File { record, queued: None, holder: None });
-        if let Some((holder, signal)) = &file.holder
-            && !signal.is_closed()
-        {
-            if *holder == connection {
+        let file =
+            self.files.entry(file_ident).or_insert(File { record, queued: None, holder: None });
+        if let Some(holder) = &file.holder {
+            if holder.connection == connection {
                 return Err(IdentifyRefused::BoundInOtherSession);
             }
-            signal.send_modify(|signal| signal.end = Some(SessionEnd::TakenOver));
+            out.push(Output::End(file_ident, SessionEnd::TakenOver));
         }
-        let (sender, signals) = watch::channel(Signal { head: head.version, end: None });
-        file.holder = Some((connection, sender));
+        file.holder = Some(Holder { connection, is_over: false });
         let stored = (file.record.upload_cursor, file.record.locked_server_version);
         let (threshold, locked) = file.queued.unwrap_or(stored);
-        Ok(Identified { threshold, locked, signals })
+        Ok(Bound { connection, file_ident, threshold, locked, head: head.version })
     }
 
-    fn on_upload(&mut self, Queued { connection, upload }: Queued) {
-        let Some(file) = self.files.get_mut(&upload.file_ident) else { return };
-        match &file.holder {
-            Some((holder, signal)) if *holder == connection => {
-                if signal.borrow().end.is_some() {
-                    return; // The session is over; what it still sends is not wanted.
+    fn on_upload(&mut self, Queued { connection, upload }: Queued, out: &mut Vec<Output<C>>) {
+        let ident = upload.file_ident;
+        let Some(file) = self.files.get_mut(&ident) else { return };
+        match &mut file.holder {
+            Some(holder) if holder.connection == connection => {
+                if holder.is_over {
+                    return; // What it still sends is not wanted.
                 }
                 if self.backlog_len > 0
-                    && self.backlog_len + upload.cost > self.shared.config.max_backlog_len
+                    && self.backlog_len + upload.cost > self.config.max_backlog_len
                 {
-                    signal.send_modify(|signal| signal.end = Some(SessionEnd::Overloaded));
-                    return;
+                    holder.is_over = true;
+                    return out.push(Output::End(ident, SessionEnd::Overloaded));
                 }
                 self.backlog_len += upload.cost;
                 file.queued = Some((upload.progress, upload.locked));
-                let pending = self.uploads.entry(upload.file_ident).or_default();
-                pending.append(upload.into());
+                self.uploads.entry(ident).or_default().append(upload.into());
             }
             _ => (), // Another connection holds the file: this one's threshold is of the past.
         }
@@ -198,47 +361,36 @@ impl Actor {
         &self,
         file_ident: FileIdent,
         cursor: DownloadCursor,
-        answer: oneshot::Sender<Result<Scanned, RealmError>>,
+        answer: C::Scan,
+        out: &mut Vec<Output<C>>,
     ) {
         // Without a record the file is not bound; the session is over, and knows it.
         let (Some(loaded), Some(file)) = (&self.loaded, self.files.get(&file_ident)) else {
             return;
         };
-        let mut scan = Scan::new(file_ident, cursor, self.shared.config.download_soft_limit);
-        let (loaded, upload_cursor) = (loaded.clone(), file.record.acknowledged);
-        if let Some(sent_len) = self.recent.feed(&mut scan) {
-            let _ = answer.send(Ok(scanned(scan, &loaded, upload_cursor, sent_len)));
-            return;
-        }
-        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-        tokio::spawn(async move {
-            let _permit = shared.reads.acquire().await.expect("the semaphore is never closed");
-            let store = Arc::clone(&shared.store);
-            let read = tokio::task::spawn_blocking(move || {
-                integration::scan_store(&*store, &key, scan, &loaded, upload_cursor)
-            });
-            let result = read.await.unwrap_or(Err(RealmError::ShuttingDown));
-            let _ = answer.send(result);
+        let mut scan = Scan::new(file_ident, cursor, self.config.download_soft_limit);
+        let upload_cursor = file.record.acknowledged;
+        out.push(match self.recent.feed(&mut scan) {
+            Some(sent_len) => {
+                Output::Scanned(answer, Ok(Scanned::new(scan, loaded, upload_cursor, sent_len)))
+            }
+            None => Output::Scan(answer, StoreScan::new(scan, loaded.clone(), upload_cursor)),
         });
     }
 
-    fn release(&mut self, connection: ConnectionId, file_ident: FileIdent) {
+    fn on_release(
+        &mut self,
+        connection: ConnectionId,
+        file_ident: FileIdent,
+        out: &mut Vec<Output<C>>,
+    ) {
         if let Some(file) = self.files.get_mut(&file_ident)
-            && file.holder.as_ref().is_some_and(|(holder, _)| *holder == connection)
+            && file.holder.as_ref().is_some_and(|holder| holder.connection == connection)
         {
             file.holder = None;
+            out.push(Output::Unbound(file_ident));
             self.forget_if_unused(file_ident);
         }
-    }
-
-    /// Lets go of the client files whose connections have gone without saying so: while they were being bound.
-    fn drop_lost_holders(&mut self) {
-        self.files.retain(|_, file| {
-            if file.holder.as_ref().is_some_and(|(_, signal)| signal.is_closed()) {
-                file.holder = None;
-            }
-            file.holder.is_some() || file.queued.is_some()
-        });
     }
 
     fn forget_if_unused(&mut self, file_ident: FileIdent) {
@@ -251,41 +403,108 @@ impl Actor {
     }
 
     /// Starts the next integration, unless one runs or there is nothing to do.
-    fn start_step(&mut self) {
+    fn start_step(&mut self, out: &mut Vec<Output<C>>) {
         if self.working.is_some() || (self.allocations.is_empty() && self.uploads.is_empty()) {
             return;
         }
         let Some(loaded) = &self.loaded else { return };
-        let allocations = std::mem::take(&mut self.allocations);
+        let (allocations, allocating) = std::mem::take(&mut self.allocations)
+            .into_iter()
+            .map(|Allocation { user_id, answer }| (user_id, answer))
+            .unzip();
         let uploads = std::mem::take(&mut self.uploads);
         self.backlog_len = 0;
         let files = uploads
             .keys()
             .filter_map(|ident| Some((*ident, self.files.get(ident)?.record.clone())))
             .collect();
-        let base = uploads.values().filter_map(integration::PendingUpload::base).min();
+        let base = uploads.values().filter_map(PendingUpload::base).min();
         let concurrent =
             base.and_then(|base| Some(self.recent.after(base)?.cloned().collect::<Vec<_>>()));
         let step = Step { loaded: loaded.clone(), allocations, uploads, files, concurrent };
-        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-        self.working = Some(tokio::spawn(integration::run(shared, key, step)));
+        self.working = Some(Working { allocating, phase: Phase::Computing });
+        out.push(Output::Compute(step));
     }
 
-    async fn finish(&mut self, done: Done) {
-        let Done { step, postponed, result } = done;
+    fn on_computed(&mut self, computed: Computed, out: &mut Vec<Output<C>>) {
+        let Some(mut working) = self.working.take() else { return };
+        let Computed { step, postponed, result } = computed;
         self.queue_again(postponed);
         match result {
-            Ok(committed) => self.on_committed(step, committed),
-            Err(StepError::Outdated { expected, actual }) => {
-                tracing::warn!(realm = ?self.key, expected, actual, "somebody else has committed; trying again");
-                self.retry(step).await;
+            Ok((Some(commit), committed)) => {
+                working.phase = Phase::Committing(step, committed);
+                self.working = Some(working);
+                out.push(Output::Commit(commit));
             }
-            Err(StepError::Realm(error)) => self.fail(step, &error),
+            Ok((None, committed)) if committed.integration.rejections.is_empty() => {
+                self.on_durable(working.allocating, step, committed, out);
+            }
+            // A refusal is for good: it must not come from reading a realm that somebody else was changing.
+            // A commit is told so by the store.
+            Ok((None, committed)) => {
+                working.phase = Phase::Checking(step, committed);
+                self.working = Some(working);
+                let request = Request { realm: true, ..Request::default() };
+                out.push(Output::Read(Purpose::Step, request));
+            }
+            Err(error) => self.fail(working.allocating, error, out),
         }
-        self.report_drained();
     }
 
-    fn on_committed(&mut self, step: Step, committed: Committed) {
+    fn on_commit(&mut self, result: Result<(), CommitError>, out: &mut Vec<Output<C>>) {
+        let Some(Working { allocating, phase: Phase::Committing(step, committed) }) =
+            self.working.take()
+        else {
+            return;
+        };
+        let error = match result {
+            Ok(()) => return self.on_durable(allocating, step, committed, out),
+            Err(CommitError::Refused(CommitRefused::Outdated { actual, .. })) => {
+                return self.retry(allocating, step, actual, out);
+            }
+            Err(CommitError::Refused(refused)) => {
+                RealmError::Damaged(Chain(&refused).to_string().into())
+            }
+            Err(CommitError::Storage(error)) => RealmError::Storage(error),
+            Err(CommitError::ShuttingDown) => RealmError::ShuttingDown,
+        };
+        self.fail(allocating, error, out);
+    }
+
+    fn on_step_read(&mut self, result: Result<Records, RealmError>, out: &mut Vec<Output<C>>) {
+        let Some(Working { allocating, phase }) = self.working.take() else { return };
+        match (phase, result) {
+            (Phase::Checking(step, committed), Ok(records)) => {
+                let actual = records.loaded.map_or(0, |loaded| loaded.record.revision);
+                if actual == step.loaded.record.revision {
+                    self.on_durable(allocating, step, committed, out);
+                } else {
+                    self.retry(allocating, step, actual, out);
+                }
+            }
+            (Phase::Reloading, Ok(records)) => {
+                if let Some(loaded) = records.loaded {
+                    out.push(Output::Head(loaded.record.head.version));
+                    self.take_over(loaded);
+                }
+                for (ident, record) in records.files {
+                    if let (Some(file), Some(record)) = (self.files.get_mut(&ident), record) {
+                        file.record = record;
+                    }
+                }
+            }
+            (_, Err(error)) => self.fail(allocating, error, out),
+            (Phase::Computing | Phase::Committing(..), Ok(_)) => (),
+        }
+    }
+
+    fn on_durable(
+        &mut self,
+        allocating: Vec<C::Allocate>,
+        step: Step,
+        committed: Committed,
+        out: &mut Vec<Output<C>>,
+    ) {
         let Committed { loaded, integration, allocated } = committed;
         let head = loaded.record.head.version;
         self.loaded = Some(loaded);
@@ -296,7 +515,7 @@ impl Actor {
             }
         }
         for rejection in integration.rejections {
-            self.reject(rejection);
+            self.reject(rejection, out);
         }
         for ident in step.uploads.into_keys() {
             if let Some(file) = self.files.get_mut(&ident)
@@ -306,17 +525,15 @@ impl Actor {
             }
             self.forget_if_unused(ident);
         }
-        for (allocation, file) in step.allocations.into_iter().zip(allocated) {
-            // An ident that nobody waits for any more is never used; there are enough.
-            let _ = allocation.answer.send(Ok(file));
-        }
+        let answers = allocating.into_iter().zip(allocated);
+        out.extend(answers.map(|(answer, file)| Output::Allocated(answer, Ok(file))));
         if !integration.entries.is_empty() {
-            self.tell_holders(|signal| signal.head = head);
+            out.push(Output::Head(head));
         }
     }
 
     /// Ends the session whose upload was refused, and drops what it has queued since.
-    fn reject(&mut self, rejection: Rejection) {
+    fn reject(&mut self, rejection: Rejection, out: &mut Vec<Output<C>>) {
         let ident = rejection.file_ident;
         let user_id = self.files.get(&ident).map(|file| file.record.user_id.as_str());
         tracing::error!(
@@ -330,16 +547,14 @@ impl Actor {
         if let Some(pending) = self.uploads.remove(&ident) {
             self.backlog_len -= pending.cost;
         }
-        if let Some(file) = self.files.get(&ident)
-            && let Some((_, signal)) = &file.holder
-        {
-            let rejection = Arc::new(rejection);
-            signal.send_modify(|signal| signal.end = Some(SessionEnd::Rejected(rejection)));
+        if let Some(File { holder: Some(holder), .. }) = self.files.get_mut(&ident) {
+            holder.is_over = true;
+            out.push(Output::End(ident, SessionEnd::Rejected(Arc::new(rejection))));
         }
     }
 
     /// Puts uploads that were not integrated in front of what their client files have queued since.
-    fn queue_again(&mut self, uploads: BTreeMap<FileIdent, integration::PendingUpload>) {
+    fn queue_again(&mut self, uploads: BTreeMap<FileIdent, PendingUpload>) {
         for (ident, mut pending) in uploads {
             self.backlog_len += pending.cost;
             if let Some(newer) = self.uploads.remove(&ident) {
@@ -350,136 +565,74 @@ impl Actor {
     }
 
     /// Puts a step back in front of what has gathered since, to be computed from the realm as it is now.
-    async fn retry(&mut self, step: Step) {
-        self.loaded = None;
+    fn retry(
+        &mut self,
+        allocating: Vec<C::Allocate>,
+        step: Step,
+        actual: u64,
+        out: &mut Vec<Output<C>>,
+    ) {
+        let expected = step.loaded.record.revision;
+        tracing::warn!(realm = ?self.key, expected, actual, "somebody else has committed; trying again");
+        self.forget_realm();
         self.queue_again(step.uploads);
-        self.allocations.splice(0..0, step.allocations);
-        if let Err(error) = self.reload().await {
-            self.fail(Step::default(), &error);
-        }
-    }
-
-    /// Reads everything again that is kept in memory.
-    async fn reload(&mut self) -> Result<(), RealmError> {
-        let head = self.load().await?.record.head.version;
-        let mut idents: Vec<_> = self.files.keys().copied().collect();
-        idents.sort_unstable();
-        for ident in idents {
-            let record = self.read(move |store, key| store.client_file(key, ident)).await?;
-            if let (Some(file), Some(record)) = (self.files.get_mut(&ident), record) {
-                file.record = record;
-            }
-        }
-        self.tell_holders(|signal| signal.head = head);
-        Ok(())
+        let allocations = step.allocations.into_iter().zip(allocating);
+        let allocations = allocations.map(|(user_id, answer)| Allocation { user_id, answer });
+        self.allocations.splice(0..0, allocations);
+        self.working = Some(Working { allocating: Vec::new(), phase: Phase::Reloading });
+        let mut files: Vec<_> = self.files.keys().copied().collect();
+        files.sort_unstable();
+        let request = Request { realm: true, files, salts: Vec::new() };
+        out.push(Output::Read(Purpose::Step, request));
     }
 
     /// Gives up everything that is not durable. The devices come back, and the realm is read again.
-    fn fail(&mut self, step: Step, error: &RealmError) {
-        tracing::error!(realm = ?self.key, error = %Chain(error), "the realm has failed; its devices have to come back");
-        self.tell_holders(|signal| signal.end = Some(SessionEnd::Failed(error.clone())));
-        for allocation in step.allocations.into_iter().chain(self.allocations.drain(..)) {
-            let _ = allocation.answer.send(Err(error.clone()));
-        }
+    fn fail(&mut self, allocating: Vec<C::Allocate>, error: RealmError, out: &mut Vec<Output<C>>) {
+        tracing::error!(realm = ?self.key, error = %Chain(&error), "the realm has failed; its devices have to come back");
+        let queued = self.allocations.drain(..).map(|allocation| allocation.answer);
+        let answers = allocating.into_iter().chain(queued);
+        out.extend(answers.map(|answer| Output::Allocated(answer, Err(error.clone()))));
         self.uploads.clear();
         self.backlog_len = 0;
         self.files.clear();
+        self.forget_realm();
+        out.push(Output::Failed(error));
+    }
+
+    fn forget_realm(&mut self) {
         self.loaded = None;
-    }
-
-    fn tell_holders(&self, news: impl Fn(&mut Signal)) {
-        #[expect(clippy::iter_over_hash_type, reason = "each is told by itself")]
-        for file in self.files.values() {
-            if let Some((_, signal)) = &file.holder {
-                signal.send_modify(&news);
-            }
+        if let Some(asking) = &mut self.asking {
+            asking.is_outdated = true;
         }
     }
 
-    /// The realm as it is, read if it is not known.
-    async fn load(&mut self) -> Result<&Loaded, RealmError> {
-        if self.loaded.is_none() {
-            let record: RealmRecord = self.read(bailiwick_storage::store::Store::realm).await?;
-            let schema = Schema::decode(&record.schema)
-                .map_err(|error| RealmError::Damaged(format!("its schema: {error}").into()))?;
-            self.recent = Recent::starting_at(record.head.version);
-            self.loaded = Some(Loaded { record, schema: Arc::new(schema) });
+    /// Starts from the realm as it was read, unless a later state of it is known.
+    fn take_over(&mut self, read: Loaded) {
+        if let Some(known) = &self.loaded
+            && known.record.revision >= read.record.revision
+        {
+            return;
         }
-        Ok(self.loaded.as_ref().expect("it was loaded above"))
-    }
-
-    /// The salt of a version, if it exists.
-    async fn salt_of(
-        &self,
-        version: ServerVersion,
-        head: SaltedVersion,
-    ) -> Result<Option<Salt>, RealmError> {
-        if version == ServerVersion::default() {
-            return Ok(Some(Salt::default()));
-        }
-        if version == head.version {
-            return Ok(Some(head.salt));
-        }
-        if version > head.version {
-            return Ok(None);
-        }
-        let before = ServerVersion(version.0 - 1);
-        let entries = self.read(move |store, key| store.entries(key, before, version, 0)).await?;
-        Ok(entries.first().map(|entry| entry.version.salt))
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&dyn Store, &RealmKey) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, RealmError> {
-        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-        let result = tokio::task::spawn_blocking(move || read(&*shared.store, &key)).await;
-        Ok(result.map_err(|_| RealmError::ShuttingDown)??)
+        self.recent = Recent::starting_at(read.record.head.version);
+        self.loaded = Some(read);
     }
 
     fn is_at_rest(&self) -> bool {
         self.working.is_none() && self.uploads.is_empty() && self.allocations.is_empty()
     }
 
-    fn report_drained(&mut self) {
-        if self.is_at_rest() {
-            for answer in self.draining.drain(..) {
-                let _ = answer.send(());
-            }
-        }
+    fn is_reloading(&self) -> bool {
+        matches!(self.working, Some(Working { phase: Phase::Reloading, .. }))
     }
 }
 
-/// Waits for the step that runs; for ever if none does.
-async fn finished(working: &mut Option<JoinHandle<Done>>) -> Done {
-    match working {
-        Some(handle) => {
-            let done = handle.await.unwrap_or_else(|_| Done {
-                step: Step::default(),
-                postponed: BTreeMap::new(),
-                result: Err(StepError::Realm(RealmError::Damaged(
-                    "the integration panicked".into(),
-                ))),
-            });
-            *working = None;
-            done
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// The result of a scan of a realm.
-pub(super) fn scanned(
-    scan: Scan,
-    Loaded { record, schema }: &Loaded,
-    upload_cursor: UploadCursor,
-    sent_len: u64,
-) -> Scanned {
-    Scanned {
-        download: scan.finish(),
-        head: record.head,
-        upload_cursor,
-        remaining_len: record.cumulative_len.saturating_sub(sent_len),
-        schema: Arc::clone(schema),
+/// The salt of a version, if there is such a version.
+fn salt_of(version: ServerVersion, head: SaltedVersion, found: &Records) -> Option<Salt> {
+    if version == ServerVersion::default() {
+        Some(Salt::default())
+    } else if version == head.version {
+        Some(head.salt)
+    } else {
+        found.salts.get(&version).copied().flatten()
     }
 }

@@ -1,32 +1,56 @@
 //! What a realm can be asked for, and what it tells.
 //!
-//! A question carries the place of its answer. News of a realm are a state, not a list of events: who looks
+//! A question carries the address of its answer. News of a realm are a state, not a list of events: who looks
 //! late sees the latest, and nothing piles up.
 
+use std::fmt;
 use std::sync::Arc;
 
-use bailiwick_core::history::{Download, IdentError, Rejection};
-use bailiwick_core::schema::Schema;
+use bailiwick_core::history::{IdentError, Rejection};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{DownloadCursor, SaltedVersion, ServerVersion, UploadCursor};
 use tokio::sync::{oneshot, watch};
 
 use super::RealmError;
+use super::scan::Scanned;
 use crate::session::AcceptedUpload;
 
 /// One connection of the server, as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// What the address of an answer is: a channel in a server, a mere number in a simulation.
+pub trait Callers: fmt::Debug + 'static {
+    /// Of the ident and its salt that [`Command::Allocate`] asks for, once they are durable.
+    type Allocate: fmt::Debug;
+    /// Of whether a device may be what it says it is: [`Command::Identify`].
+    type Identify: fmt::Debug;
+    /// Of what to send: [`Command::Scan`].
+    type Scan: fmt::Debug;
+    /// Of the one who waits for [`Command::Drain`].
+    type Drain: fmt::Debug;
+}
+
+/// Addresses within one process: each takes one answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels;
+
+impl Callers for Channels {
+    type Allocate = oneshot::Sender<Result<(FileIdent, Salt), RealmError>>;
+    type Identify = oneshot::Sender<Result<Identified, IdentifyRefused>>;
+    type Scan = oneshot::Sender<Result<Scanned, RealmError>>;
+    type Drain = oneshot::Sender<()>;
+}
+
 /// What a realm can be asked for.
 #[derive(Debug)]
-pub enum Command {
+pub enum Command<C: Callers = Channels> {
     /// Gives a new client file to a user.
     Allocate {
         /// The user.
         user_id: String,
-        /// The ident and its salt, once they are durable.
-        answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
+        /// Where the ident goes.
+        answer: C::Allocate,
     },
     /// Binds a connection to a client file; another connection that holds it loses it.
     Identify {
@@ -42,8 +66,8 @@ pub enum Command {
         download: DownloadCursor,
         /// The newest version that it knows.
         latest: SaltedVersion,
-        /// Whether the device may be that.
-        answer: oneshot::Sender<Result<Identified, IdentifyRefused>>,
+        /// Where it is told whether the device may be that.
+        answer: C::Identify,
     },
     /// Queues an accepted UPLOAD; not answered, but see [`Signal`].
     Upload(Queued),
@@ -53,8 +77,8 @@ pub enum Command {
         file_ident: FileIdent,
         /// Where it stands.
         cursor: DownloadCursor,
-        /// What to send.
-        answer: oneshot::Sender<Result<Scanned, RealmError>>,
+        /// Where the result goes.
+        answer: C::Scan,
     },
     /// Unbinds a connection from a client file; what it uploaded stays queued.
     Release {
@@ -65,8 +89,8 @@ pub enum Command {
     },
     /// Answers when all that was queued before is integrated and durable, or has failed.
     Drain {
-        /// The answer.
-        answer: oneshot::Sender<()>,
+        /// Who waits.
+        answer: C::Drain,
     },
 }
 
@@ -79,7 +103,22 @@ pub struct Queued {
     pub upload: AcceptedUpload,
 }
 
-/// A bound client file.
+/// A client file that was bound to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Who holds it.
+    pub connection: ConnectionId,
+    /// The client file.
+    pub file_ident: FileIdent,
+    /// What is integrated or queued of the device's history.
+    pub threshold: UploadCursor,
+    /// What the device will never ask for again.
+    pub locked: ServerVersion,
+    /// The last durable version.
+    pub head: ServerVersion,
+}
+
+/// The same for one who is told of news through a channel.
 #[derive(Debug)]
 pub struct Identified {
     /// What is integrated or queued of the device's history.
@@ -124,19 +163,4 @@ pub enum SessionEnd {
     Overloaded,
     /// The realm cannot go on.
     Failed(RealmError),
-}
-
-/// What to send in a DOWNLOAD.
-#[derive(Clone, Debug)]
-pub struct Scanned {
-    /// The entries, and the cursor behind them.
-    pub download: Download,
-    /// The last version, with its salt.
-    pub head: SaltedVersion,
-    /// What is acknowledged of the receiver's history.
-    pub upload_cursor: UploadCursor,
-    /// Bytes of changesets behind the cursor.
-    pub remaining_len: u64,
-    /// The schema of the realm.
-    pub schema: Arc<Schema>,
 }

@@ -39,6 +39,13 @@ struct Job {
     done: oneshot::Sender<Result<(), CommitError>>,
 }
 
+/// Commits that become durable together, and who waits for each.
+#[derive(Debug)]
+pub struct Batch<W> {
+    commits: Vec<(RealmKey, Commit)>,
+    waiting: Vec<W>,
+}
+
 /// The most commits of one batch; more wait for the next.
 const MAX_BATCH: usize = 1024;
 
@@ -76,41 +83,80 @@ impl Committer {
     }
 }
 
-fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
-    while let Some(first) = queue.blocking_recv() {
-        let mut batch = vec![(first.realm, first.commit)];
-        let mut waiting = vec![first.done];
-        while batch.len() < MAX_BATCH
-            && let Ok(job) = queue.try_recv()
-        {
-            batch.push((job.realm, job.commit));
-            waiting.push(job.done);
-        }
-        match commit(store, &batch) {
+impl<W> Batch<W> {
+    /// A batch of nothing.
+    pub fn new() -> Self {
+        Self { commits: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// Takes a commit, and who waits for it.
+    pub fn push(&mut self, realm: RealmKey, commit: Commit, who: W) {
+        self.commits.push((realm, commit));
+        self.waiting.push(who);
+    }
+
+    /// Whether the next commit has to wait for the next batch.
+    pub fn is_full(&self) -> bool {
+        self.commits.len() >= MAX_BATCH
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    /// Makes all of it durable, and says to each who waits what became of their commit. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// If the storage failed, which everybody was told: what it holds is not known until it is opened again.
+    pub fn commit(
+        self,
+        store: &dyn Store,
+        mut tell: impl FnMut(W, Result<(), CommitError>),
+    ) -> Result<(), Arc<StorageError>> {
+        // A panic of the store is a failure of it: without its thread nothing could be committed any more,
+        // and nobody would know why.
+        let result = catch_unwind(AssertUnwindSafe(|| store.commit(&self.commits)))
+            .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
+        match result {
             Ok(results) => {
-                for (done, result) in waiting.into_iter().zip(results) {
-                    // Nobody waits any more if the actor was dropped at shutdown.
-                    let _ = done.send(result.map_err(CommitError::Refused));
+                for (who, result) in self.waiting.into_iter().zip(results) {
+                    tell(who, result.map_err(CommitError::Refused));
                 }
+                Ok(())
             }
             Err(error) => {
-                tracing::error!(commits = batch.len(), error = %Chain(&error), "the storage has failed");
-                failure.send_replace(true);
+                tracing::error!(commits = self.commits.len(), error = %Chain(&error), "the storage has failed");
                 let error = Arc::new(error);
-                for done in waiting {
-                    let _ = done.send(Err(CommitError::Storage(Arc::clone(&error))));
+                for who in self.waiting {
+                    tell(who, Err(CommitError::Storage(Arc::clone(&error))));
                 }
+                Err(error)
             }
         }
     }
 }
 
-/// A panic of the store is a failure of it: without this thread nothing could be committed any more, and nobody
-/// would know why.
-fn commit(
-    store: &dyn Store,
-    batch: &[(RealmKey, Commit)],
-) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
-    catch_unwind(AssertUnwindSafe(|| store.commit(batch)))
-        .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")))
+impl<W> Default for Batch<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = Batch::new();
+        batch.push(first.realm, first.commit, first.done);
+        while !batch.is_full()
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job.realm, job.commit, job.done);
+        }
+        // Nobody waits any more if the actor was dropped at shutdown.
+        let result = batch.commit(store, |done, result| drop(done.send(result)));
+        if result.is_err() {
+            failure.send_replace(true);
+        }
+    }
 }

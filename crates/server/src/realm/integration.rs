@@ -9,20 +9,15 @@ use std::sync::Arc;
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
     Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, RejectedUpload,
-    Rejection, Scan, Upload, UploadedChangeset, integrate,
+    Rejection, Upload, UploadedChangeset, integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{ServerVersion, UploadCursor};
-use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, RealmRecord, StorageError, Store};
+use bailiwick_storage::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
-use super::actor::scanned;
-use super::command::Scanned;
-use super::committer::CommitError;
-use super::registry::Shared;
 use super::{Chain, RealmError};
 use crate::session::AcceptedUpload;
 
@@ -31,13 +26,6 @@ use crate::session::AcceptedUpload;
 pub(super) struct Loaded {
     pub(super) record: RealmRecord,
     pub(super) schema: Arc<Schema>,
-}
-
-/// A client file that somebody asks for.
-#[derive(Debug)]
-pub(super) struct Allocation {
-    pub(super) user_id: String,
-    pub(super) answer: oneshot::Sender<Result<(FileIdent, Salt), RealmError>>,
 }
 
 /// What one client file has queued.
@@ -52,9 +40,10 @@ pub(super) struct PendingUpload {
 
 /// What is to be done.
 #[derive(Debug, Default)]
-pub(super) struct Step {
+pub struct Step {
     pub(super) loaded: Loaded,
-    pub(super) allocations: Vec<Allocation>,
+    /// The users who get new client files.
+    pub(super) allocations: Vec<String>,
     pub(super) uploads: BTreeMap<FileIdent, PendingUpload>,
     /// The records of the uploading client files.
     pub(super) files: HashMap<FileIdent, ClientFile>,
@@ -62,13 +51,25 @@ pub(super) struct Step {
     pub(super) concurrent: Option<Vec<Entry>>,
 }
 
-/// A step that has ended.
+/// What a step takes from outside: what time it is, and what nobody can guess.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The salt of the versions that this run of the server makes.
+    pub version_salt: Salt,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub now_ms: u64,
+    /// One for each client file that the step allocates.
+    pub file_salts: Vec<Salt>,
+}
+
+/// A step that was computed.
 #[derive(Debug)]
-pub(super) struct Done {
+pub struct Computed {
     pub(super) step: Step,
     /// Uploads that were taken out of the step, to be integrated in a later one.
     pub(super) postponed: BTreeMap<FileIdent, PendingUpload>,
-    pub(super) result: Result<Committed, StepError>,
+    /// What is to be made durable, if anything, and what is the case then.
+    pub(super) result: Result<(Option<Commit>, Committed), RealmError>,
 }
 
 /// What a step made, all of it durable.
@@ -80,13 +81,18 @@ pub(super) struct Committed {
     pub(super) allocated: Vec<(FileIdent, Salt)>,
 }
 
-/// Why a step made nothing.
-#[derive(Debug)]
-pub(super) enum StepError {
-    /// The realm has changed since the step started from it.
-    Outdated { expected: u64, actual: u64 },
-    /// The realm cannot go on.
-    Realm(RealmError),
+impl Step {
+    /// How many client files it allocates.
+    pub fn allocation_count(&self) -> usize {
+        self.allocations.len()
+    }
+}
+
+impl Computed {
+    /// A step that could not be computed.
+    pub(super) fn failed(error: RealmError) -> Self {
+        Self { step: Step::default(), postponed: BTreeMap::new(), result: Err(error) }
+    }
 }
 
 impl PendingUpload {
@@ -111,64 +117,23 @@ impl From<AcceptedUpload> for PendingUpload {
     }
 }
 
-/// Carries out a step.
-pub(super) async fn run(shared: Arc<Shared>, key: RealmKey, step: Step) -> Done {
-    let (store, salt, now_ms) =
-        (Arc::clone(&shared.store), shared.version_salt, shared.clock.now_ms());
-    let realm = key.clone();
-    let computed = tokio::task::spawn_blocking(move || {
-        compute_apart(step, |step| compute(&*store, &realm, step, salt, now_ms))
-    });
-    let Ok((step, postponed, computed)) = computed.await else {
-        // Panics are caught inside: the runtime did not start it any more.
-        let result = Err(StepError::Realm(RealmError::ShuttingDown));
-        return Done { step: Step::default(), postponed: BTreeMap::new(), result };
-    };
-    let result = match computed {
-        Ok((None, committed)) if committed.integration.rejections.is_empty() => Ok(committed),
-        // A refusal is for good: it must not come from reading a realm that somebody else was changing.
-        Ok((None, committed)) => {
-            unchanged(&shared, key, step.loaded.record.revision).await.map(|()| committed)
-        }
-        Ok((Some(commit), committed)) => match shared.committer.commit(key, commit).await {
-            Ok(()) => Ok(committed),
-            Err(CommitError::Refused(CommitRefused::Outdated { expected, actual })) => {
-                Err(StepError::Outdated { expected, actual })
-            }
-            Err(CommitError::Storage(error)) => Err(StepError::Realm(RealmError::Storage(error))),
-            Err(CommitError::Refused(refused)) => {
-                Err(StepError::Realm(RealmError::Damaged(Chain(&refused).to_string().into())))
-            }
-            Err(CommitError::ShuttingDown) => Err(StepError::Realm(RealmError::ShuttingDown)),
-        },
-        Err(error) => Err(StepError::Realm(error)),
-    };
-    Done { step, postponed, result }
+/// Computes a step: reads what it needs, and changes nothing. Blocks.
+pub fn compute(store: &dyn Store, key: &RealmKey, step: Step, given: &Given) -> Computed {
+    let (step, postponed, result) =
+        compute_apart(step, |step| integrate_step(store, key, step, given));
+    Computed { step, postponed, result }
 }
 
-/// Whether the realm is still as it was at this revision; a commit is told so by the store.
-async fn unchanged(shared: &Shared, key: RealmKey, expected: u64) -> Result<(), StepError> {
-    let store = Arc::clone(&shared.store);
-    let read = tokio::task::spawn_blocking(move || store.realm(&key)).await;
-    let failed = |error| Err(StepError::Realm(error));
-    match read.map(|record| record.map(|record| record.revision)) {
-        Ok(Ok(actual)) if actual == expected => Ok(()),
-        Ok(Ok(actual)) => Err(StepError::Outdated { expected, actual }),
-        Ok(Err(error)) => failed(error.into()),
-        Err(_) => failed(RealmError::ShuttingDown),
-    }
-}
-
-/// What [`compute`] makes.
-type Computed = Result<(Option<Commit>, Committed), RealmError>;
+/// What [`integrate_step`] makes.
+type Integrated = Result<(Option<Commit>, Committed), RealmError>;
 
 /// Computes a step so that a panic, which one upload may provoke by a fault of this program, is the end of
 /// that upload alone: the first client file is tried by itself, and refused if it panics again; the others
 /// are postponed.
 fn compute_apart(
     mut step: Step,
-    compute: impl Fn(&Step) -> Computed,
-) -> (Step, BTreeMap<FileIdent, PendingUpload>, Computed) {
+    compute: impl Fn(&Step) -> Integrated,
+) -> (Step, BTreeMap<FileIdent, PendingUpload>, Integrated) {
     // Nothing outlives a panic but the step, which is only read.
     let attempt = |step: &Step| catch_unwind(AssertUnwindSafe(|| compute(step))).ok();
     if let Some(computed) = attempt(&step) {
@@ -203,40 +168,9 @@ fn compute_apart(
     (step, postponed, computed)
 }
 
-/// Reads on in the store until the scan has enough or there is no more.
-pub(super) fn scan_store(
-    store: &dyn Store,
-    key: &RealmKey,
-    mut scan: Scan,
-    loaded: &Loaded,
-    upload_cursor: UploadCursor,
-) -> Result<Scanned, RealmError> {
-    let head = loaded.record.head.version;
-    let mut sent_len = u64::MAX;
-    'pages: while scan.cursor().server_version < head {
-        let after = scan.cursor().server_version;
-        let until = head.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
-        let page = store.entries(key, after, until, PAGE_LEN)?;
-        if page.is_empty() {
-            return Err(StorageError::Corrupt("the history ends before its head").into());
-        }
-        for entry in &page {
-            sent_len = entry.cumulative_len;
-            if !scan.push(entry) {
-                break 'pages;
-            }
-        }
-    }
-    Ok(scanned(scan, loaded, upload_cursor, sent_len))
-}
-
-/// Bytes of changesets that are read from the store at a time.
-const PAGE_LEN: usize = 1 << 20;
-/// Entries that are read at a time: any number of empty ones has no bytes.
-const PAGE_COUNT: u64 = 4096;
-
 /// The commit of a step, `None` if there is nothing to commit, and what is the case once it is durable.
-fn compute(store: &dyn Store, key: &RealmKey, step: &Step, salt: Salt, now_ms: u64) -> Computed {
+fn integrate_step(store: &dyn Store, key: &RealmKey, step: &Step, given: &Given) -> Integrated {
+    let Given { version_salt: salt, now_ms, .. } = *given;
     let Loaded { record, schema } = &step.loaded;
     let base =
         Base { head: record.head.version, cumulative_len: record.cumulative_len, salt, now_ms };
@@ -270,7 +204,7 @@ fn compute(store: &dyn Store, key: &RealmKey, step: &Step, salt: Salt, now_ms: u
     let mut record = record.clone();
     let mut schema = Arc::clone(schema);
     let mut commit = Commit { base_revision: record.revision, ..Commit::default() };
-    let allocated = allocate(&step.allocations, &mut record, &mut commit, now_ms)?;
+    let allocated = allocate(&step.allocations, &mut record, &mut commit, given);
     if let Some(last) = integration.entries.last() {
         record.head = last.version;
         record.cumulative_len = last.cumulative_len;
@@ -294,25 +228,22 @@ fn compute(store: &dyn Store, key: &RealmKey, step: &Step, salt: Salt, now_ms: u
     Ok((commit, Committed { loaded: Loaded { record, schema }, integration, allocated }))
 }
 
-/// Gives the next idents, with random salts.
+/// Gives the next idents, with the salts that are given.
 fn allocate(
-    allocations: &[Allocation],
+    user_ids: &[String],
     record: &mut RealmRecord,
     commit: &mut Commit,
-    now_ms: u64,
-) -> Result<Vec<(FileIdent, Salt)>, RealmError> {
-    let mut allocated = Vec::with_capacity(allocations.len());
-    for allocation in allocations {
+    given: &Given,
+) -> Vec<(FileIdent, Salt)> {
+    let mut allocated = Vec::with_capacity(user_ids.len());
+    for (user_id, salt) in user_ids.iter().zip(&given.file_salts) {
         let ident = FileIdent(FileIdent::FIRST_CLIENT.0 + record.client_file_count);
-        let salt = random_salt().map_err(|error| {
-            RealmError::Storage(Arc::new(StorageError::Backend(Box::new(error))))
-        })?;
         record.client_file_count += 1;
-        let file = ClientFile::new(salt, allocation.user_id.clone(), now_ms);
+        let file = ClientFile::new(*salt, user_id.clone(), given.now_ms);
         commit.client_files.push((ident, file));
-        allocated.push((ident, salt));
+        allocated.push((ident, *salt));
     }
-    Ok(allocated)
+    allocated
 }
 
 /// A salt, 1 to 2^63-1, that nobody can guess.

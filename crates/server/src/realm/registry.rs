@@ -8,9 +8,9 @@ use bailiwick_protocol::ident::Salt;
 use bailiwick_storage::store::{RealmKey, Store};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::actor::Actor;
 use super::command::Command;
 use super::committer::Committer;
+use super::driver::Driver;
 use crate::clock::Clock;
 
 /// All realms of a server.
@@ -98,7 +98,7 @@ impl Realms {
         }
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         actors.insert(key.clone(), commands.clone());
-        tokio::spawn(Actor::new(key.clone(), Arc::clone(&self.shared), queue).run());
+        tokio::spawn(Driver::new(key.clone(), Arc::clone(&self.shared), queue).run());
         RealmHandle { commands }
     }
 

@@ -1,14 +1,13 @@
 //! Between a socket, a state machine and realms: a loop without opinions.
 
-use std::collections::{HashMap, VecDeque};
-use std::future::pending;
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bailiwick_protocol::close_code::CloseCode;
-use bailiwick_protocol::error_code::ConnectionCode;
 use bailiwick_protocol::ident::{FileIdent, SessionIdent};
-use bailiwick_protocol::message::{ClientMessage, Refusal, ServerMessage};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::ServerVersion;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -19,10 +18,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::SyncState;
-use super::writer::{self, Outgoing};
+use super::endpoint::{Endpoint, Outgoing, Received, Request};
+use super::writer;
 use crate::auth::AccessIdentity;
 use crate::realm::{Command, ConnectionId, Queued, RealmError, RealmHandle, SessionEnd, Signal};
-use crate::session::{Connection, GoAway, Input, Output, SessionKey};
+use crate::session::{GoAway, Input, SessionKey};
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -32,9 +32,6 @@ pub(super) struct Peer {
     pub(super) is_flexible: bool,
     pub(super) access: AccessIdentity,
 }
-
-/// Messages that wait to be written before nothing more is read.
-const MAX_WAITING: usize = 64;
 
 /// Serves a connection until it ends.
 pub(super) async fn run<S>(sync: Arc<SyncState>, peer: Peer, socket: WebSocketStream<S>)
@@ -55,7 +52,7 @@ where
     driver.drive(&mut stream).await;
     driver.release_all().await;
     let closing_timeout = driver.sync.config.closing_timeout;
-    let was_refused = driver.was_refused;
+    let was_refused = driver.endpoint.was_refused();
     drop(driver);
     // What is still being written is written, unless the device does not read it.
     let abort = writing.abort_handle();
@@ -83,17 +80,14 @@ async fn read_away(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::R
 struct Driver {
     sync: Arc<SyncState>,
     peer: Peer,
-    machine: Connection,
+    endpoint: Endpoint,
+    /// What the endpoint's times are counted from.
+    start: Instant,
     sessions: HashMap<SessionIdent, Bound>,
     /// Answers and news that are to come.
     answers: FuturesUnordered<BoxFuture<'static, Event>>,
-    waiting: VecDeque<Outgoing>,
     writer: Writer,
     has_left: mpsc::Receiver<()>,
-    /// When the connection is closed from this side, once the last message was sent.
-    close_at: Option<Instant>,
-    /// A close frame was the last message: the device may still be sending what is not wanted.
-    was_refused: bool,
 }
 
 /// Boxed, since a channel makes room for 32 of them on behalf of every idle device.
@@ -111,7 +105,6 @@ struct Bound {
 enum Happened {
     Received(Option<Result<Message, Error>>),
     Event(Event),
-    AccessExpired,
 }
 
 enum Event {
@@ -125,70 +118,73 @@ enum Event {
 
 impl Driver {
     fn new(sync: Arc<SyncState>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
-        let config = Arc::clone(&sync.sessions);
-        let machine = Connection::new(config, peer.version, peer.access.user_id.clone());
+        let now_ms = sync.api.clock.now_ms();
+        let endpoint = Endpoint::new(
+            Arc::clone(&sync.sessions),
+            sync.config,
+            peer.version,
+            peer.access.user_id.clone(),
+            Duration::from_millis(peer.access.expires_ms.saturating_sub(now_ms)),
+            Duration::ZERO,
+        );
         Self {
             sync,
             peer,
-            machine,
+            endpoint,
+            start: Instant::now(),
             sessions: HashMap::new(),
             answers: FuturesUnordered::new(),
-            waiting: VecDeque::new(),
             writer,
             has_left,
-            close_at: None,
-            was_refused: false,
         }
     }
 
     async fn drive(&mut self, mut stream: impl Stream<Item = Result<Message, Error>> + Unpin) {
-        let config = self.sync.config;
         let mut stopping = self.sync.stopping.clone();
-        let mut heard_at = Instant::now();
-        let mut check_access_at = Instant::now() + self.access_time_left();
+        let mut stopped = pin!(stopping.wait_for(|stopping| *stopping));
+        let mut alarm = pin!(sleep_until(self.start));
         if self.peer.is_flexible {
             self.handle(Input::GoAway(GoAway::WrongMode)).await;
         }
         loop {
-            let reads = self.close_at.is_some()
-                || (self.machine.wants_messages() && self.waiting.len() < MAX_WAITING);
-            let is_open = self.close_at.is_none();
+            let mut out = Vec::new();
+            let Some(wake_at) = self.endpoint.tick(self.start.elapsed(), &mut out) else { return };
+            self.carry_out(out).await;
+            // It goes off too early if something was heard meanwhile: that is cheaper than setting it each time.
+            if self.start + wake_at < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(self.start + wake_at);
+            }
             let happened = tokio::select! {
-                permit = self.writer.reserve(), if !self.waiting.is_empty() => match permit {
-                    Ok(permit) => {
-                        if let Some(outgoing) = self.waiting.pop_front() {
-                            permit.send(Box::new(outgoing));
-                        }
-                        continue;
+                permit = self.writer.reserve(), if self.endpoint.waiting_count() > 0 => {
+                    let Ok(permit) = permit else { return };
+                    if let Some(outgoing) = self.endpoint.next_outgoing() {
+                        permit.send(Box::new(outgoing));
                     }
-                    Err(_) => return,
-                },
-                received = stream.next(), if reads => Happened::Received(received),
+                    continue;
+                }
+                received = stream.next(), if self.endpoint.wants_messages() => {
+                    Happened::Received(received)
+                }
                 Some(event) = self.answers.next() => Happened::Event(event),
                 Some(()) = self.has_left.recv() => Happened::Event(Event::Input(Input::Writable)),
-                () = sleep_until(heard_at + config.idle_timeout), if is_open => {
-                    Happened::Event(Event::Input(Input::GoAway(GoAway::Idle)))
-                }
-                () = sleep_until(check_access_at), if is_open => Happened::AccessExpired,
-                _ = stopping.wait_for(|stopping| *stopping), if is_open => {
+                () = alarm.as_mut() => continue,
+                _ = stopped.as_mut(), if self.endpoint.is_open() => {
                     Happened::Event(Event::Input(Input::GoAway(GoAway::ShuttingDown)))
                 }
-                () = at(self.close_at) => return,
             };
             match happened {
                 Happened::Event(event) => self.on_event(event).await,
-                Happened::AccessExpired => {
-                    check_access_at = Instant::now() + config.access_check_interval;
-                    self.check_access().await;
-                }
                 Happened::Received(Some(Ok(Message::Close(_))) | None) => return,
                 Happened::Received(Some(Ok(message))) => {
-                    heard_at = Instant::now();
-                    self.on_message(message).await;
+                    self.receive(match message {
+                        Message::Binary(bytes) => Received::Binary(bytes),
+                        Message::Text(_) => Received::Text,
+                        _ => Received::Control,
+                    })
+                    .await;
                 }
-                Happened::Received(Some(Err(Error::Capacity(error)))) => {
-                    let refusal = Refusal::Close(CloseCode::MessageTooBig);
-                    self.handle(Input::Unreadable { refusal, reason: error.to_string() }).await;
+                Happened::Received(Some(Err(Error::Capacity(_)))) => {
+                    self.receive(Received::TooBig).await;
                     // The rest of the message cannot be read past.
                     return self.write_what_waits().await;
                 }
@@ -200,39 +196,15 @@ impl Driver {
         }
     }
 
-    async fn on_message(&mut self, message: Message) {
-        if self.close_at.is_some() {
-            return;
-        }
-        match message {
-            Message::Binary(payload) => match ClientMessage::parse(self.peer.version, &payload) {
-                Ok(message) => {
-                    if let ClientMessage::Mark(mark) = &message {
-                        self.refresh(mark.session).await;
-                    }
-                    self.handle(Input::Message(message)).await;
-                }
-                Err(error) => {
-                    let (refusal, reason) = (error.refusal(), error.to_string());
-                    self.handle(Input::Unreadable { refusal, reason }).await;
-                }
-            },
-            Message::Text(_) => {
-                let refusal = Refusal::Error(ConnectionCode::BadSyntax);
-                let reason = "sync messages are binary, and this one is text".to_owned();
-                self.handle(Input::Unreadable { refusal, reason }).await;
-            }
-            // The library answers pings.
-            _ => (),
-        }
-    }
-
-    /// Tells the machine how far the realm is now: a MARK is about everything up to this moment.
-    async fn refresh(&mut self, ident: SessionIdent) {
-        if let Some(Bound { key, signals: Some(signals), .. }) = self.sessions.get(&ident) {
-            let input = Input::Signal(*key, signals.borrow().clone());
-            self.handle(input).await;
-        }
+    async fn receive(&mut self, received: Received) {
+        let mut out = Vec::new();
+        let sessions = &self.sessions;
+        let latest = |ident| {
+            let bound = sessions.get(&ident)?;
+            Some((bound.key, bound.signals.as_ref()?.borrow().clone()))
+        };
+        self.endpoint.receive(self.start.elapsed(), received, latest, &mut out);
+        self.carry_out(out).await;
     }
 
     async fn on_event(&mut self, event: Event) {
@@ -255,8 +227,7 @@ impl Driver {
             }
             Event::Lost(key) => {
                 let end = Some(SessionEnd::Failed(RealmError::ShuttingDown));
-                let signal =
-                    Signal { head: bailiwick_protocol::version::ServerVersion::default(), end };
+                let signal = Signal { head: ServerVersion::default(), end };
                 self.handle(Input::Signal(key, signal)).await;
             }
         }
@@ -264,32 +235,32 @@ impl Driver {
 
     async fn handle(&mut self, input: Input) {
         let mut out = Vec::new();
-        self.machine.handle(input, &mut out);
-        for output in out {
-            self.carry_out(output).await;
+        self.endpoint.handle(input, &mut out);
+        self.carry_out(out).await;
+    }
+
+    /// Asks realms for what the endpoint wants, until it wants nothing more.
+    async fn carry_out(&mut self, mut requests: Vec<Request>) {
+        while !requests.is_empty() {
+            let mut next = Vec::new();
+            for request in requests {
+                if let Some(input) = self.request(request).await {
+                    self.endpoint.handle(input, &mut next);
+                }
+            }
+            requests = next;
         }
     }
 
-    async fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Send(message) => self.waiting.push_back(Outgoing::Message(message)),
-            Output::SendFirst(message) => {
-                // After those that came first, too.
-                let is_pong = |outgoing: &&Outgoing| {
-                    matches!(outgoing, Outgoing::Message(ServerMessage::Pong(_)))
-                };
-                let index = self.waiting.iter().take_while(is_pong).count();
-                self.waiting.insert(index, Outgoing::Message(message));
-            }
-            Output::SendDownload(download) => {
-                self.waiting.push_back(Outgoing::Download(download));
-            }
-            Output::Open(key, partition) => {
+    /// Asks for something; what can be answered at once.
+    async fn request(&mut self, request: Request) -> Option<Input> {
+        match request {
+            Request::Open(key, partition) => {
                 let realm = self.sync.realms.open(&self.sync.realm_key(&partition));
                 let bound = Bound { key, realm, file_ident: None, signals: None };
                 self.sessions.insert(key.ident, bound);
             }
-            Output::Allocate(key) => {
+            Request::Allocate(key) => {
                 let (answer, result) = oneshot::channel();
                 let user_id = self.peer.access.user_id.clone();
                 self.ask(key, Command::Allocate { user_id, answer }).await;
@@ -297,7 +268,7 @@ impl Driver {
                     result.map(move |result| Event::Input(Input::Allocated(key, flat(result))));
                 self.answers.push(event.boxed());
             }
-            Output::Identify(key, ident) => {
+            Request::Identify(key, ident) => {
                 let (answer, result) = oneshot::channel();
                 let command = Command::Identify {
                     connection: self.peer.connection,
@@ -326,34 +297,27 @@ impl Driver {
                 });
                 self.answers.push(event.boxed());
             }
-            Output::Upload(key, upload) => {
+            Request::Upload(key, upload) => {
                 let queued = Queued { connection: self.peer.connection, upload };
                 self.ask(key, Command::Upload(queued)).await;
             }
-            Output::Scan(key, file_ident, cursor) => {
+            Request::Scan(key, file_ident, cursor) => {
                 let (answer, result) = oneshot::channel();
                 self.ask(key, Command::Scan { file_ident, cursor, answer }).await;
                 let event =
                     result.map(move |result| Event::Input(Input::Scanned(key, flat(result))));
                 self.answers.push(event.boxed());
             }
-            Output::Release(key) => {
+            Request::Release(key) => {
                 if self.bound(key).is_some()
                     && let Some(bound) = self.sessions.remove(&key.ident)
                 {
                     self.release(bound).await;
                 }
             }
-            Output::Finish => {
-                self.close_at = Some(Instant::now() + self.sync.config.closing_timeout);
-            }
-            Output::Close(code) => {
-                self.waiting.push_back(Outgoing::Close(code));
-                self.was_refused = true;
-                // Native devices send no close frame back.
-                self.close_at = Some(Instant::now() + CLOSE_FRAME_TIMEOUT);
-            }
+            Request::CheckAccess => return self.check_access().await,
         }
+        None
     }
 
     fn bound(&mut self, key: SessionKey) -> Option<&mut Bound> {
@@ -385,43 +349,31 @@ impl Driver {
     }
 
     async fn write_what_waits(&mut self) {
-        while let Some(outgoing) = self.waiting.pop_front() {
+        while let Some(outgoing) = self.endpoint.next_outgoing() {
             if self.writer.send(Box::new(outgoing)).await.is_err() {
                 return;
             }
         }
     }
 
-    fn access_time_left(&self) -> std::time::Duration {
-        let now_ms = self.sync.api.clock.now_ms();
-        std::time::Duration::from_millis(self.peer.access.expires_ms.saturating_sub(now_ms))
-    }
-
     /// The access token is only looked at when a device connects; afterwards it is the login that counts.
-    async fn check_access(&mut self) {
+    async fn check_access(&mut self) -> Option<Input> {
         let authenticator = &self.sync.api.authenticator;
         match authenticator.is_alive(&self.peer.access, self.sync.api.clock.now_ms()).await {
-            Ok(true) => (),
-            Ok(false) => self.handle(Input::GoAway(GoAway::AccessEnded)).await,
-            Err(error) => tracing::warn!(%error, "cannot look up whether a login still exists"),
+            Ok(true) => None,
+            Ok(false) => Some(Input::GoAway(GoAway::AccessEnded)),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up whether a login still exists");
+                None
+            }
         }
     }
 }
-
-/// How long a device may take to go after a close frame.
-const CLOSE_FRAME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 async fn next_signal(key: SessionKey, mut signals: watch::Receiver<Signal>) -> Event {
     match signals.changed().await {
         Ok(()) => Event::Signal(key, signals),
         Err(_) => Event::Lost(key),
-    }
-}
-
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
     }
 }
 

@@ -1,7 +1,5 @@
 //! The writing half of a connection: one message at a time, so that a slow device holds up nobody.
 
-use bailiwick_protocol::close_code::CloseCode;
-use bailiwick_protocol::message::ServerMessage;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt};
 use tokio::sync::mpsc;
@@ -10,15 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::session::PreparedDownload;
-
-/// What is to be written.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    Message(ServerMessage),
-    Download(PreparedDownload),
-    Close(CloseCode),
-}
+use super::endpoint::Outgoing;
 
 /// Bytes of changesets from which a DOWNLOAD is put together on a thread of its own: compressing takes time.
 const LARGE: usize = 64 * 1024;
