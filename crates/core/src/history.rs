@@ -8,6 +8,7 @@ mod ident;
 mod integrate;
 mod record;
 mod requirement;
+mod unseen;
 mod upload;
 
 pub use download::{Download, DownloadItem, Scan};
@@ -18,4 +19,5 @@ pub use integrate::{
 };
 pub use record::{ClientFile, Entry};
 pub use requirement::required_protocol;
+pub use unseen::Unseen;
 pub use upload::{UploadCheck, UploadError, UploadProgress};

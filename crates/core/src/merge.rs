@@ -13,6 +13,7 @@
 mod driver;
 mod error;
 mod field;
+mod footprint;
 mod index;
 mod list;
 mod nested;
@@ -31,6 +32,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 
 use driver::Driver;
 pub use error::{MergeError, MergeFault, Position, SchemaMismatch};
+pub use footprint::Footprint;
 use op::Disc;
 
 /// One changeset that takes part in a merge, with what its author said of it.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
-    Base, ClientFile, ConcurrentHistory, Entry, Integration, Upload, UploadedChangeset, integrate,
+    Base, ClientFile, ConcurrentHistory, Entry, Integration, Unseen, Upload, UploadedChangeset,
+    integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
@@ -27,8 +29,9 @@ struct Server {
 impl ConcurrentHistory for Server {
     type Error = Infallible;
 
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Infallible> {
-        Ok(self.entries.iter().filter(|entry| entry.version.version > after).cloned().collect())
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, Infallible> {
+        let first = self.entries.partition_point(|entry| entry.version.version <= after);
+        Ok(self.entries[first..].into())
     }
 
     fn reciprocals(
@@ -91,6 +94,7 @@ fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes)
             origin_file_ident: FileIdent::SELF,
             bytes: changeset,
         }],
+        unseen: Unseen::default(),
     };
     let mut objects = Transaction::new(schema, server);
     if last.is_some() {

@@ -1,10 +1,12 @@
 //! The suite `history`: runs of a server's history, over the store in memory.
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
     Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, IdentError, RejectedUpload,
-    Scan, Upload, UploadProgress, UploadedChangeset, check_ident, integrate,
+    Scan, Unseen, Upload, UploadProgress, UploadedChangeset, check_ident, integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore, State};
@@ -295,7 +297,17 @@ impl Server {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok((check.ignored, Some(Upload { file_ident, file, progress, locked, changesets })))
+        Ok((
+            check.ignored,
+            Some(Upload {
+                file_ident,
+                file,
+                progress,
+                locked,
+                changesets,
+                unseen: Unseen::default(),
+            }),
+        ))
     }
 
     fn download(
@@ -379,9 +391,9 @@ impl Server {
 impl ConcurrentHistory for Server {
     type Error = StorageError;
 
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, StorageError> {
         let head = self.store.realm(&self.key)?.head.version;
-        self.store.entries(&self.key, after, head, usize::MAX)
+        Ok(self.store.entries(&self.key, after, head, usize::MAX)?.into())
     }
 
     fn reciprocals(

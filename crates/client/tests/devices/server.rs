@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
-    Base, Claim, ClientFile, ClientType, Scan, Upload, UploadedChangeset, check_ident, integrate,
+    Base, Claim, ClientFile, ClientType, Scan, Unseen, Upload, UploadedChangeset, check_ident,
+    integrate,
 };
 use bailiwick_core::partition::{PartitionKey, PartitionType};
 use bailiwick_protocol::action::Action;
@@ -34,6 +35,8 @@ pub(super) struct Server {
     connections: BTreeMap<u64, Served>,
     holders: BTreeMap<FileIdent, (u64, SessionKey)>,
     queue: BTreeMap<FileIdent, Queued>,
+    /// What the last integration has left for the next one.
+    unseen: BTreeMap<FileIdent, Unseen>,
     /// Client files that may know what the server has forgotten.
     ahead: BTreeSet<FileIdent>,
     /// Sessions of such files that were not told yet.
@@ -79,6 +82,7 @@ impl Server {
             connections: BTreeMap::new(),
             holders: BTreeMap::new(),
             queue: BTreeMap::new(),
+            unseen: BTreeMap::new(),
             ahead: BTreeSet::new(),
             refused: 0,
             choices: Choices::new(seed),
@@ -148,6 +152,7 @@ impl Server {
             progress: queued.progress,
             locked: queued.locked,
             changesets: queued.changesets,
+            unseen: self.unseen.remove(&ident).unwrap_or_default(),
         });
         let base = Base {
             head: self.record.head().version,
@@ -158,6 +163,7 @@ impl Server {
         let mut objects = Transaction::new(self.record.state.schema(), &self.record);
         let done = integrate(&base, &self.record, &mut objects, uploads.collect()).unwrap();
         assert!(done.rejections.is_empty(), "an honest upload is refused: {:?}", done.rejections);
+        self.unseen.extend(done.unseen.iter().cloned());
         let changes = objects.finish();
         self.record.commit(done, changes).unwrap();
         let head = self.record.head().version;
@@ -172,6 +178,7 @@ impl Server {
         self.connections.clear();
         self.holders.clear();
         self.queue.clear();
+        self.unseen.clear();
     }
 
     /// Starts again with what was durable once.

@@ -3,6 +3,7 @@
 //!
 //! Spec: server history, section 5; merge, section 8.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{
@@ -14,10 +15,11 @@ use bailiwick_protocol::version::{
 };
 use bytes::Bytes;
 
+use super::unseen::{Meeting, MeetingError, Unseen};
 use super::{ClientFile, Entry, required_protocol};
 use crate::apply::{ApplyError, Refusal, Transaction};
 use crate::encoding::EncodingError;
-use crate::merge::{Concurrent, MergeError, merge};
+use crate::merge::{Concurrent, Footprint, MergeError};
 use crate::state::ObjectStore;
 
 /// What an integration starts from.
@@ -38,12 +40,20 @@ pub trait ConcurrentHistory {
     /// Why an answer cannot be given.
     type Error: std::error::Error + 'static;
 
-    /// The entries after a version, up to [`Base::head`].
+    /// The next entries after a version, not beyond [`Base::head`]; none only if there are none.
+    ///
+    /// It is asked again for those after them, so that a long history need not be in memory.
     ///
     /// # Errors
     ///
     /// If the storage fails.
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Self::Error>;
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, Self::Error>;
+
+    /// The footprint of an entry's changeset, if it is remembered: it saves decoding an entry that has nothing to
+    /// do with an upload.
+    fn footprint(&self, _version: ServerVersion) -> Option<&Footprint> {
+        None
+    }
 
     /// The stored reciprocal forms of a client file after a version, ascending.
     ///
@@ -70,6 +80,8 @@ pub struct Upload {
     pub locked: ServerVersion,
     /// The changesets of all UPLOADs that are not integrated yet, in order.
     pub changesets: Vec<UploadedChangeset>,
+    /// What an earlier integration of this client file has left, or nothing.
+    pub unseen: Unseen,
 }
 
 /// One changeset of an UPLOAD, as it came.
@@ -90,12 +102,16 @@ pub struct UploadedChangeset {
 pub struct Integration {
     /// New entries, in order.
     pub entries: Vec<Entry>,
+    /// The footprint of each of them.
+    pub footprints: Vec<Footprint>,
     /// Client files whose record changed.
     pub client_files: Vec<(FileIdent, ClientFile)>,
     /// Reciprocal forms that are never needed again: up to and including a version.
     pub forget_reciprocals: Vec<(FileIdent, ServerVersion)>,
     /// New reciprocal forms.
     pub reciprocals: Vec<(FileIdent, ServerVersion, Bytes)>,
+    /// What the next integrations of client files can make use of, once this one is committed.
+    pub unseen: Vec<(FileIdent, Unseen)>,
     /// Client files of whose upload nothing was kept.
     pub rejections: Vec<Rejection>,
 }
@@ -154,6 +170,9 @@ pub enum IntegrationError<E: std::error::Error + 'static> {
     /// An entry of the history cannot be read: the realm is damaged.
     #[error("entry {0} of the history is damaged")]
     DamagedEntry(ServerVersion, #[source] DecodeError),
+    /// The history ends before its head: the realm is damaged.
+    #[error("the history has nothing after version {0}, and goes on")]
+    MissingEntries(ServerVersion),
     /// A stored object cannot be read: the realm is damaged.
     #[error("a stored object is damaged")]
     DamagedObject(#[source] EncodingError),
@@ -163,9 +182,10 @@ pub enum IntegrationError<E: std::error::Error + 'static> {
 ///
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
 /// are integrated as if it had not come. Changesets that the client file's record has already are left out:
-/// the device may have sent them again to another server, which was faster. Costs what [`merge`] costs for
-/// the changesets that are concurrent; a changeset with nothing concurrent is decoded once, and its bytes
-/// are kept.
+/// the device may have sent them again to another server, which was faster. Costs what
+/// [`merge`](crate::merge::merge) costs for the changesets that are about the same objects, and a look at the
+/// [footprint](Footprint) of each other one that is concurrent. A changeset that merging does not change is decoded
+/// once, and its bytes are kept.
 ///
 /// # Errors
 ///
@@ -185,9 +205,10 @@ where
     for mut upload in uploads {
         let integrated = upload.file.upload_cursor.client_version;
         upload.changesets.retain(|changeset| changeset.cursor.client_version > integrated);
+        let unseen = std::mem::take(&mut upload.unseen);
         let savepoint = objects.savepoint();
         let mut step = Step { base, history, objects, result: &result, upload: &upload };
-        match step.run() {
+        match step.run(unseen) {
             Ok(integrated) => integrated.add_to(&mut result, upload, base.now_ms),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Rejected(client_version, error)) => {
@@ -216,18 +237,15 @@ enum Stop<E: std::error::Error + 'static> {
     Rejected(Option<ClientVersion>, RejectedUpload),
 }
 
+/// Changesets as merging has left them, and the reciprocal forms that are new.
+type Merged = (Vec<Concurrent>, Vec<(ServerVersion, Bytes)>);
+
 /// What a step adds.
-#[derive(Default)]
 struct Integrated {
     entries: Vec<Entry>,
+    footprints: Vec<Footprint>,
     reciprocals: Vec<(ServerVersion, Bytes)>,
-}
-
-/// The entries that a client file has not seen, in the form that is reciprocal to it.
-#[derive(Default)]
-struct Unseen {
-    versions: Vec<ServerVersion>,
-    changesets: Vec<Concurrent>,
+    unseen: Unseen,
 }
 
 impl<H, S> Step<'_, '_, H, S>
@@ -235,23 +253,30 @@ where
     H: ConcurrentHistory,
     S: ObjectStore<Error = H::Error>,
 {
-    fn run(&mut self) -> Result<Integrated, Stop<H::Error>> {
+    fn run(&mut self, mut unseen: Unseen) -> Result<Integrated, Stop<H::Error>> {
         if self.upload.file.is_expired() {
             return Err(Stop::Rejected(None, RejectedUpload::Expired));
         }
         let changesets = self.decode()?;
-        let mut unseen = self.unseen()?;
-        let mut integrated = Integrated::default();
-        let mut decoded = changesets.into_iter();
-        for run in self.upload.changesets.chunk_by(same_base) {
-            self.integrate_run(
-                run,
-                decoded.by_ref().take(run.len()),
-                &mut unseen,
-                &mut integrated,
-            )?;
+        let mut integrated = Integrated {
+            entries: Vec::with_capacity(changesets.len()),
+            footprints: Vec::with_capacity(changesets.len()),
+            reciprocals: Vec::new(),
+            unseen: Unseen::default(),
+        };
+        if let Some(first) = self.upload.changesets.first() {
+            unseen.forget(first.cursor.last_integrated_server_version);
+            let (merged, reciprocals) = self.merge(changesets, &mut unseen)?;
+            integrated.reciprocals = reciprocals;
+            for (uploaded, merged) in self.upload.changesets.iter().zip(merged) {
+                self.append(uploaded, merged, &mut integrated)?;
+            }
+            unseen
+                .end(integrated.entries.last().map_or(self.base.head, |last| last.version.version));
+        } else {
+            unseen.forget(self.upload.progress.last_integrated_server_version);
         }
-        integrated.reciprocals = unseen.dirty();
+        integrated.unseen = unseen;
         Ok(integrated)
     }
 
@@ -278,70 +303,87 @@ where
         upload.changesets.iter().map(decode).collect()
     }
 
-    /// What others wrote after the first changeset's base.
-    fn unseen(&self) -> Result<Unseen, Stop<H::Error>> {
-        let storage = |error| Stop::Failed(IntegrationError::Storage(error));
-        let mut unseen = Unseen::default();
-        let Some(first) = self.upload.changesets.first() else { return Ok(unseen) };
-        let after = first.cursor.last_integrated_server_version;
+    /// Merges the changesets with what others wrote after their bases.
+    ///
+    /// The result is in order, with the new reciprocal forms of what they were merged with.
+    fn merge(
+        &self,
+        changesets: Vec<Changeset>,
+        unseen: &mut Unseen,
+    ) -> Result<Merged, Stop<H::Error>> {
         let ident = self.upload.file_ident;
-        if after < self.base.head {
-            let mut reciprocals =
-                self.history.reciprocals(ident, after).map_err(storage)?.into_iter().peekable();
-            for entry in self.history.entries(after).map_err(storage)? {
+        let storage = |error| Stop::Failed(IntegrationError::Storage(error));
+        let stop = |error| self.stop(error);
+        let uploaded =
+            self.upload.changesets.iter().zip(changesets).map(|(uploaded, changeset)| {
+                let base = uploaded.cursor.last_integrated_server_version;
+                (base, uploaded.origin_timestamp, changeset)
+            });
+        let mut meeting = Meeting::new(ident, uploaded);
+        meeting.meet_kept(unseen).map_err(stop)?;
+
+        let mut at = unseen.until();
+        let mut reciprocals = Vec::new();
+        if at < self.base.head {
+            reciprocals = self.history.reciprocals(ident, at).map_err(storage)?;
+        }
+        let mut reciprocals = reciprocals.into_iter().peekable();
+        while at < self.base.head {
+            let entries = self.history.entries(at).map_err(storage)?;
+            let last = entries.last().ok_or(Stop::Failed(IntegrationError::MissingEntries(at)))?;
+            at = last.version.version;
+            for entry in entries.iter().filter(|entry| is_foreign(entry, ident)) {
                 let version = entry.version.version;
-                let form = reciprocals.next_if(|(of, _)| *of == version).map(|(_, bytes)| bytes);
-                unseen.push(ident, &entry, form.as_ref())?;
+                let form = reciprocals.next_if(|(of, _)| *of == version).map(|(_, form)| form);
+                let footprint = self.history.footprint(version);
+                meeting.meet(entry, form, footprint, unseen).map_err(stop)?;
             }
         }
-        for entry in &self.result.entries {
-            unseen.push(ident, entry, None)?;
+        let before = self.result.entries.iter().zip(&self.result.footprints);
+        for (entry, footprint) in before.filter(|(entry, _)| is_foreign(entry, ident)) {
+            meeting.meet(entry, None, Some(footprint), unseen).map_err(stop)?;
         }
-        Ok(unseen)
+        let reciprocals = meeting.end(unseen).map_err(stop)?;
+        Ok((meeting.incoming, reciprocals))
     }
 
-    /// Transforms, applies and appends consecutive changesets of one base.
-    fn integrate_run(
+    fn stop(&self, error: MeetingError) -> Stop<H::Error> {
+        match error {
+            MeetingError::Damaged(version, error) => {
+                Stop::Failed(IntegrationError::DamagedEntry(version, error))
+            }
+            MeetingError::Contradiction(position, error) => {
+                let at = position.and_then(|position| self.upload.changesets.get(position));
+                let version = at.map(|uploaded| uploaded.cursor.client_version);
+                Stop::Rejected(version, RejectedUpload::Merge(Arc::new(error)))
+            }
+        }
+    }
+
+    /// Applies and appends a changeset.
+    fn append(
         &mut self,
-        run: &[UploadedChangeset],
-        changesets: impl Iterator<Item = Changeset>,
-        unseen: &mut Unseen,
+        uploaded: &UploadedChangeset,
+        merged: Concurrent,
         integrated: &mut Integrated,
     ) -> Result<(), Stop<H::Error>> {
-        let ident = self.upload.file_ident;
-        let local = unseen.after(run[0].cursor.last_integrated_server_version);
-        let is_concurrent = !local.is_empty();
-        let mut remote: Vec<Concurrent> = run
-            .iter()
-            .zip(changesets)
-            .map(|(uploaded, changeset)| {
-                Concurrent::new(changeset, uploaded.origin_timestamp, ident)
-            })
-            .collect();
-        if is_concurrent {
-            merge(local, &mut remote).map_err(|error| {
-                let at =
-                    run.get(error.remote.changeset).map(|uploaded| uploaded.cursor.client_version);
-                Stop::Rejected(at, RejectedUpload::Merge(Arc::new(error)))
-            })?;
+        let is_dirty = merged.is_dirty();
+        let mut changeset = merged.into_changeset();
+        let rewritten = self.apply(uploaded, &changeset)?;
+        let as_it_came = !is_dirty && rewritten.is_none();
+        if let Some(rewritten) = rewritten {
+            changeset = rewritten;
         }
-        for (uploaded, concurrent) in run.iter().zip(remote) {
-            let mut changeset = concurrent.into_changeset();
-            let rewritten = self.apply(uploaded, &changeset)?;
-            let was_rewritten = rewritten.is_some();
-            if let Some(rewritten) = rewritten {
-                changeset = rewritten;
-            }
-            let bytes = if changeset.is_empty() {
-                Bytes::new()
-            } else if is_concurrent || was_rewritten {
-                changeset.encode().into()
-            } else {
-                uploaded.bytes.clone()
-            };
-            let entry = self.entry(uploaded, &changeset, bytes, &integrated.entries);
-            integrated.entries.push(entry);
-        }
+        let bytes = if changeset.is_empty() {
+            Bytes::new()
+        } else if as_it_came {
+            uploaded.bytes.clone()
+        } else {
+            changeset.encode().into()
+        };
+        let entry = self.entry(uploaded, &changeset, bytes, &integrated.entries);
+        integrated.entries.push(entry);
+        integrated.footprints.push(Footprint::of([&changeset]));
         Ok(())
     }
 
@@ -401,54 +443,14 @@ fn asymmetric_class(changeset: &Changeset) -> Option<&str> {
     })
 }
 
-fn same_base(a: &UploadedChangeset, b: &UploadedChangeset) -> bool {
-    a.cursor.last_integrated_server_version == b.cursor.last_integrated_server_version
-}
-
-impl Unseen {
-    /// Takes an entry, in its reciprocal form if there is one, unless there is nothing in it for `ident`.
-    fn push<E: std::error::Error + 'static>(
-        &mut self,
-        ident: FileIdent,
-        entry: &Entry,
-        form: Option<&Bytes>,
-    ) -> Result<(), Stop<E>> {
-        if entry.origin_file_ident == ident || entry.changeset.is_empty() {
-            return Ok(());
-        }
-        let version = entry.version.version;
-        let changeset =
-            Changeset::decode_within(form.unwrap_or(&entry.changeset), &DecodeLimits::NONE)
-                .map_err(|error| Stop::Failed(IntegrationError::DamagedEntry(version, error)))?;
-        let origin = match entry.origin_file_ident {
-            FileIdent::SELF => FileIdent::SERVER,
-            other => other,
-        };
-        self.versions.push(version);
-        self.changesets.push(Concurrent::new(changeset, entry.origin_timestamp, origin));
-        Ok(())
-    }
-
-    /// Those after a version.
-    fn after(&mut self, version: ServerVersion) -> &mut [Concurrent] {
-        let first = self.versions.partition_point(|&v| v <= version);
-        &mut self.changesets[first..]
-    }
-
-    /// The forms that merging has changed.
-    fn dirty(self) -> Vec<(ServerVersion, Bytes)> {
-        self.versions
-            .into_iter()
-            .zip(self.changesets)
-            .filter(|(_, concurrent)| concurrent.is_dirty())
-            .map(|(version, concurrent)| (version, concurrent.changeset().encode().into()))
-            .collect()
-    }
+/// Whether there is something in an entry that a client file has to be merged with.
+fn is_foreign(entry: &Entry, ident: FileIdent) -> bool {
+    entry.origin_file_ident != ident && !entry.changeset.is_empty()
 }
 
 impl Integrated {
     fn add_to(self, result: &mut Integration, upload: Upload, now_ms: u64) {
-        let Upload { file_ident, mut file, progress, locked, changesets } = upload;
+        let Upload { file_ident, mut file, progress, locked, changesets, unseen: _ } = upload;
         if progress.client_version > file.upload_cursor.client_version {
             if progress.last_integrated_server_version
                 > file.upload_cursor.last_integrated_server_version
@@ -467,6 +469,8 @@ impl Integrated {
         let needed = file.upload_cursor.last_integrated_server_version;
         result.client_files.push((file_ident, file));
         result.entries.extend(self.entries);
+        result.footprints.extend(self.footprints);
+        result.unseen.push((file_ident, self.unseen));
         let reciprocals = self.reciprocals.into_iter().filter(|(version, _)| *version > needed);
         result.reciprocals.extend(reciprocals.map(|(version, bytes)| (file_ident, version, bytes)));
     }

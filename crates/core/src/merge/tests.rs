@@ -1,7 +1,7 @@
 mod generate;
 mod hostile;
 mod property;
-mod text;
+pub(super) mod text;
 
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::FileIdent;

@@ -1,16 +1,21 @@
 //! What a store keeps of one realm, and whether it is as it has to be after each commit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use bailiwick_core::apply::Changes;
 use bailiwick_core::history::{ClientFile, ConcurrentHistory, Entry, Integration};
+use bailiwick_core::merge::Footprint;
 use bailiwick_core::state::{ObjectRow, ObjectStore, State};
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{ClientVersion, SaltedVersion, ServerVersion};
 use bytes::Bytes;
 use proptest::prelude::*;
+
+/// So few that integrations read on.
+const PAGE_COUNT: usize = 3;
 
 /// What a store keeps.
 #[derive(Clone, Default)]
@@ -19,7 +24,12 @@ pub(super) struct Record {
     pub(super) state: State,
     pub(super) files: BTreeMap<FileIdent, ClientFile>,
     reciprocals: BTreeMap<(FileIdent, ServerVersion), Bytes>,
+    /// Those of the entries that were uploaded.
+    footprints: BTreeMap<ServerVersion, Footprint>,
 }
+
+/// A record of which only what is durable is known.
+pub(super) struct Durable<'a>(pub(super) &'a Record);
 
 impl Record {
     pub(super) fn head(&self) -> SaltedVersion {
@@ -68,8 +78,10 @@ impl Record {
         integration: Integration,
         changes: Changes,
     ) -> Result<(), TestCaseError> {
-        let Integration { entries, client_files, forget_reciprocals, reciprocals, .. } =
-            integration;
+        let Integration { entries, footprints, client_files, forget_reciprocals, .. } = integration;
+        let reciprocals = integration.reciprocals;
+        let versions = entries.iter().map(|entry| entry.version.version);
+        self.footprints.extend(versions.zip(footprints));
         for entry in entries {
             self.append(entry)?;
         }
@@ -129,8 +141,13 @@ impl Record {
 impl ConcurrentHistory for Record {
     type Error = Infallible;
 
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, Infallible> {
-        Ok(self.after(after).to_vec())
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, Infallible> {
+        let entries = self.after(after);
+        Ok(entries[..entries.len().min(PAGE_COUNT)].into())
+    }
+
+    fn footprint(&self, version: ServerVersion) -> Option<&Footprint> {
+        self.footprints.get(&version)
     }
 
     fn reciprocals(
@@ -141,6 +158,22 @@ impl ConcurrentHistory for Record {
         let range = (ident, after.next())..=(ident, ServerVersion(u64::MAX));
         let forms = self.reciprocals.range(range);
         Ok(forms.map(|((_, version), bytes)| (*version, bytes.clone())).collect())
+    }
+}
+
+impl ConcurrentHistory for Durable<'_> {
+    type Error = Infallible;
+
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, Infallible> {
+        Ok(self.0.after(after).into())
+    }
+
+    fn reciprocals(
+        &self,
+        ident: FileIdent,
+        after: ServerVersion,
+    ) -> Result<Vec<(ServerVersion, Bytes)>, Infallible> {
+        self.0.reciprocals(ident, after)
     }
 }
 

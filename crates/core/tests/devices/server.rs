@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bailiwick_core::apply::{Changes, Transaction, for_older_devices};
 use bailiwick_core::history::{
-    Base, Claim, ClientFile, ClientType, Entry, Integration, Rejection, Scan, Upload,
+    Base, Claim, ClientFile, ClientType, Entry, Integration, Rejection, Scan, Unseen, Upload,
     UploadProgress, UploadedChangeset, check_ident, integrate, required_protocol,
 };
 use bailiwick_protocol::changeset::Changeset;
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::message::{DownloadMessage, DownloadedChangeset, UploadMessage};
-use super::record::Record;
+use super::record::{Durable, Record};
 
 /// One connection of a device; another one has another number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ struct Node {
     salt: u64,
     sessions: BTreeMap<FileIdent, Session>,
     queue: BTreeMap<FileIdent, Queued>,
+    /// What integrations have left; good as long as no other node commits.
+    unseen: BTreeMap<FileIdent, Unseen>,
 }
 
 /// A bound client file.
@@ -144,6 +146,14 @@ impl Server {
             self.nodes[node].sessions.remove(&rejection.file_ident);
         }
         let rejections = integration.rejections.clone();
+        let unseen = integration.unseen.clone();
+        for (other, node_of) in self.nodes.iter_mut().enumerate() {
+            if other == node {
+                node_of.unseen.extend(unseen.iter().cloned());
+            } else {
+                node_of.unseen.clear();
+            }
+        }
         self.record.commit(integration, changes)?;
         Ok(rejections)
     }
@@ -253,12 +263,26 @@ impl Server {
             progress: queued.progress,
             locked: queued.locked,
             changesets: queued.changesets.clone(),
+            unseen: self.nodes[node].unseen.get(ident).cloned().unwrap_or_default(),
         });
+        let base = self.base(node);
+        let uploads: Vec<_> = uploads.collect();
         let mut objects = Transaction::new(self.record.state.schema(), &self.record);
         let integration =
-            integrate(&self.base(node), &self.record, &mut objects, uploads.collect())
-                .map_err(failed)?;
-        Ok((integration, objects.finish()))
+            integrate(&base, &self.record, &mut objects, uploads.clone()).map_err(failed)?;
+        let changes = objects.finish();
+
+        // What is remembered only saves work.
+        let from_nothing =
+            uploads.into_iter().map(|upload| Upload { unseen: Unseen::default(), ..upload });
+        let mut objects = Transaction::new(self.record.state.schema(), &self.record);
+        let again = integrate(&base, &Durable(&self.record), &mut objects, from_nothing.collect())
+            .map_err(failed)?;
+        prop_assert_eq!(&again.entries, &integration.entries);
+        prop_assert_eq!(&again.client_files, &integration.client_files);
+        prop_assert_eq!(&again.reciprocals, &integration.reciprocals);
+        prop_assert_eq!(again.rejections.len(), integration.rejections.len());
+        Ok((integration, changes))
     }
 }
 

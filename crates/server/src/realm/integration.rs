@@ -2,6 +2,7 @@
 //!
 //! Reads and computes on a thread that may block; nothing is changed before the commit.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
     Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, RejectedUpload,
-    Rejection, Upload, UploadedChangeset, integrate,
+    Rejection, Unseen, Upload, UploadedChangeset, integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
@@ -18,6 +19,7 @@ use bailiwick_protocol::version::{ServerVersion, UploadCursor};
 use bailiwick_storage::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 use bytes::Bytes;
 
+use super::scan::{PAGE_COUNT, PAGE_LEN};
 use super::{Chain, RealmError};
 use crate::session::AcceptedUpload;
 
@@ -184,6 +186,7 @@ fn integrate_step(store: &dyn Store, key: &RealmKey, step: &Step, given: &Given)
                 progress: pending.progress,
                 locked: pending.locked,
                 changesets: pending.changesets.clone(),
+                unseen: Unseen::default(),
             })
         })
         .collect();
@@ -268,12 +271,13 @@ struct RealmReader<'a> {
 impl ConcurrentHistory for RealmReader<'_> {
     type Error = StorageError;
 
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, StorageError> {
         if let Some(entries) = self.concurrent {
             let first = entries.partition_point(|entry| entry.version.version <= after);
-            return Ok(entries[first..].to_vec());
+            return Ok(entries[first..].into());
         }
-        self.store.entries(self.key, after, self.head, usize::MAX)
+        let until = self.head.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
+        Ok(self.store.entries(self.key, after, until, PAGE_LEN)?.into())
     }
 
     fn reciprocals(

@@ -34,9 +34,9 @@ pub struct StoreScan {
 }
 
 /// Bytes of changesets that are read from the store at a time.
-const PAGE_LEN: usize = 1 << 20;
+pub(super) const PAGE_LEN: usize = 1 << 20;
 /// Entries that are read at a time: any number of empty ones has no bytes.
-const PAGE_COUNT: u64 = 4096;
+pub(super) const PAGE_COUNT: u64 = 4096;
 
 impl Scanned {
     pub(super) fn new(

@@ -1,12 +1,13 @@
 //! A partition of the server while it runs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::history::{
-    Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, Scan, Upload, UploadedChangeset,
-    check_ident, integrate,
+    Base, Claim, ClientFile, ClientType, ConcurrentHistory, Entry, Scan, Unseen, Upload,
+    UploadedChangeset, check_ident, integrate,
 };
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
@@ -146,6 +147,7 @@ impl Realm {
             progress: queued.progress,
             locked: queued.locked,
             changesets: queued.changesets,
+            unseen: Unseen::default(),
         });
         let uploads = uploads.collect();
         let RealmRecord { head, cumulative_len, .. } = self.record;
@@ -197,8 +199,8 @@ impl Realm {
 impl ConcurrentHistory for Realm {
     type Error = StorageError;
 
-    fn entries(&self, after: ServerVersion) -> Result<Vec<Entry>, StorageError> {
-        self.store.entries(&self.key, after, self.record.head.version, usize::MAX)
+    fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, StorageError> {
+        Ok(self.store.entries(&self.key, after, self.record.head.version, usize::MAX)?.into())
     }
 
     fn reciprocals(

@@ -11,7 +11,7 @@ use super::generate::{
 };
 use super::hostile;
 use super::text::print;
-use crate::merge::{Concurrent, MergeError, MergeFault, Position, merge, oracle};
+use crate::merge::{Concurrent, Footprint, MergeError, MergeFault, Position, merge, oracle};
 use crate::state::State;
 
 /// What a side has become, also in bytes, and which of its changesets were touched.
@@ -142,6 +142,25 @@ proptest! {
         let outcome = merge(first, &mut right).and_then(|()| merge(second, &mut right));
         let local_split = outcome.ok().map(|()| [describe(&left), describe(&right)]);
         prop_assert_eq!(local_split, expected);
+    }
+
+    /// What meets nothing of the other side may be left out.
+    #[test]
+    fn footprints_leave_out_nothing_that_matters(
+        (ours, theirs) in prop_oneof![2 => both(ALL), 1 => both(SCHEMA)],
+    ) {
+        let (mut left, mut right) = (transactions(&ours, 2), transactions(&theirs, 3));
+        let expected = merged(&left, &right);
+        let incoming = Footprint::of(right.iter().map(Concurrent::changeset));
+        let meets =
+            |entry: &Concurrent| Footprint::of([entry.changeset()]).meets(&incoming);
+        let (positions, mut met): (Vec<_>, Vec<_>) =
+            left.iter().cloned().enumerate().filter(|(_, entry)| meets(entry)).unzip();
+        let outcome = merge(&mut met, &mut right);
+        for (position, entry) in positions.into_iter().zip(met) {
+            left[position] = entry;
+        }
+        prop_assert_eq!(outcome.ok().map(|()| [describe(&left), describe(&right)]), expected);
     }
 
     /// Nothing happens if nothing was concurrent.

@@ -16,7 +16,7 @@ use bailiwick_protocol::changeset::{
     PathElement, Payload, StringTable, Symbol, TableKind, Target, TypeCode, UpdateKind,
 };
 
-pub(super) fn parse(text: &str) -> Changeset {
+pub(in crate::merge) fn parse(text: &str) -> Changeset {
     let mut strings = StringTable::default();
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let instructions = parts.map(|part| parse_instruction(part, &mut strings)).collect();
