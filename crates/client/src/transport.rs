@@ -39,6 +39,7 @@ mod driver;
 mod endpoint;
 mod handle;
 mod http;
+mod link;
 mod progress;
 mod stream;
 mod tls;
@@ -50,9 +51,11 @@ pub use connector::{Connector, Unreachable};
 pub use endpoint::{Endpoint, EndpointError};
 pub use handle::{SyncHandle, SyncNotice, SyncStatus};
 pub use http::{HttpError, request};
+pub use link::{Link, LinkEvent};
 pub use progress::SyncProgress;
 pub use stream::Stream;
 pub use tls::Tls;
+pub use websocket::WebSocket;
 
 #[cfg(test)]
 mod tests;

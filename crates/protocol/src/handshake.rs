@@ -92,8 +92,14 @@ pub fn negotiate<'a>(
 
 /// What a device offers that speaks all versions: the value of `Sec-WebSocket-Protocol`.
 pub fn offer(mode: SyncMode) -> String {
+    offer_of(mode, &(ProtocolVersion::MIN..=ProtocolVersion::MAX))
+}
+
+/// What a device offers that speaks these versions only.
+pub fn offer_of(mode: SyncMode, versions: &RangeInclusive<ProtocolVersion>) -> String {
     let prefix = mode.prefix();
-    let tokens = ProtocolVersion::newest_first().map(|version| format!("{prefix}#{version}"));
+    let versions = ProtocolVersion::newest_first().filter(|version| versions.contains(version));
+    let tokens = versions.map(|version| format!("{prefix}#{version}"));
     tokens.collect::<Vec<_>>().join(", ")
 }
 

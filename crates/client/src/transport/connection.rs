@@ -1,8 +1,10 @@
 //! The connection of a user, and the realms that are synced over it.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::OriginTimestamp;
 use tokio::sync::{broadcast, mpsc};
 
@@ -21,6 +23,8 @@ pub struct SyncConfig {
     pub connector: Connector,
     /// Timers and bounds of the protocol.
     pub connection: ConnectionConfig,
+    /// Versions of the sync protocol to offer. The default is all of them.
+    pub versions: RangeInclusive<ProtocolVersion>,
     /// Bytes that a message of the server may have, compressed as it is. The default is 128 MiB.
     pub max_message_len: usize,
 }
@@ -82,6 +86,7 @@ impl Default for SyncConfig {
         Self {
             connector: Connector::default(),
             connection: ConnectionConfig::default(),
+            versions: ProtocolVersion::MIN..=ProtocolVersion::MAX,
             max_message_len: 128 * 1024 * 1024,
         }
     }

@@ -1,6 +1,5 @@
 //! Between a socket, files, a clock and the state machine of a connection: a loop without opinions.
 
-pub(super) mod link;
 mod listener;
 mod storage;
 mod waits;
@@ -16,13 +15,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
-use self::link::{Link, LinkEvent, at};
 use self::listener::{Heard, Listener};
 use self::storage::Storage;
 use self::waits::Waits;
 use super::authenticator::{AuthFailure, Authenticator};
 use super::connection::{RealmStorage, SyncConfig, SyncRealm};
 use super::handle::{RealmCommand, Reports, SyncNotice, SyncStatus};
+use super::link::{Link, LinkEvent, at};
 use super::progress::Estimator;
 use super::websocket::WebSocket;
 use crate::local::Committed;
@@ -86,7 +85,7 @@ impl Driver {
             machine,
             epoch: Instant::now(),
             wake_at: None,
-            link: Link::Down,
+            link: Link::default(),
             is_route_stale: false,
             refreshing: None,
             realms: BTreeMap::new(),
@@ -232,7 +231,7 @@ impl Driver {
     /// Does what the machine says; returns what it has to be told at once.
     fn perform(&mut self, output: Output) -> Vec<Input> {
         match output {
-            Output::Connect => self.link = Link::Connecting(self.connect()),
+            Output::Connect => self.link = Link::connecting(self.connect()),
             Output::Disconnect => self.link.close(),
             Output::Send(message) => self.link.send(message),
             Output::PauseReading => self.link.set_reads(false),
@@ -277,8 +276,7 @@ impl Driver {
             }
             let route = authenticator.route().await?;
             let token = authenticator.access_token().await?;
-            let SyncConfig { connector, max_message_len, .. } = &config;
-            let opened = WebSocket::open(connector, &route.url, &token, *max_message_len).await;
+            let opened = WebSocket::open(&config, &route.url, &token).await;
             opened.map_err(|error| if route.is_confirmed { error } else { doubted(error) })
         };
         let attempt = AssertUnwindSafe(attempt).catch_unwind();

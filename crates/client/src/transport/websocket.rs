@@ -15,15 +15,16 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 pub(super) use reader::Reader;
 pub(super) use writer::Writer;
 
-use super::connector::Connector;
+use super::connection::SyncConfig;
 use crate::session::ConnectError;
 
 /// What both halves share.
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-/// An open WebSocket.
+/// An open WebSocket, with a version of the sync protocol that both sides have agreed on. It is used through a
+/// [`Link`](super::Link).
 #[derive(Debug)]
-pub(super) struct WebSocket {
+pub struct WebSocket {
     pub(super) version: ProtocolVersion,
     pub(super) reader: Reader,
     pub(super) writer: Writer,
@@ -33,25 +34,27 @@ pub(super) struct WebSocket {
 const BUFFER_LEN: usize = 16 * 1024;
 
 impl WebSocket {
-    /// Connects and asks for the upgrade, all in the time that the connector has.
+    /// Connects and asks for the upgrade, all in the time that the connector has. `url` may have a query already.
     ///
-    /// `url` may have a query already. A message of the server may have `max_message_len` bytes.
-    pub(super) async fn open(
-        connector: &Connector,
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub async fn open(
+        config: &SyncConfig,
         url: &Uri,
         access_token: &str,
-        max_message_len: usize,
     ) -> Result<Self, ConnectError> {
-        let upgraded = timeout(connector.timeout, upgrade::upgrade(connector, url, access_token));
+        let upgraded =
+            timeout(config.connector.timeout, upgrade::upgrade(config, url, access_token));
         let (upgraded, version) = upgraded
             .await
             .unwrap_or_else(|_| Err(ConnectError::Network("no answer in time".to_owned())))?;
-        let config = WebSocketConfig::default()
+        let limits = WebSocketConfig::default()
             .read_buffer_size(BUFFER_LEN)
             .write_buffer_size(BUFFER_LEN)
-            .max_message_size(Some(max_message_len))
-            .max_frame_size(Some(max_message_len));
-        let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config));
+            .max_message_size(Some(config.max_message_len))
+            .max_frame_size(Some(config.max_message_len));
+        let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(limits));
         let (sink, stream) = socket.await.split();
         Ok(Self { version, reader: Reader::new(stream), writer: Writer::new(sink) })
     }

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::peer::{Peer, Socket, within};
 use super::websocket::{connected, frame, read_frame};
 use crate::session::{ConnectError, Disconnect};
-use crate::transport::driver::link::{Link, LinkEvent};
+use crate::transport::{Link, LinkEvent};
 use crate::transport::websocket::WebSocket;
 
 /// How often to try what is decided by chance.
@@ -22,12 +22,12 @@ async fn linked(peer: &Peer) -> (Link, Box<dyn Socket>) {
 }
 
 fn attempt(result: Ready<Result<WebSocket, ConnectError>>) -> Link {
-    Link::Connecting(result.boxed())
+    Link::connecting(result.boxed())
 }
 
 #[tokio::test]
 async fn nothing_is_heard_of_a_link_that_is_down() {
-    assert!(Link::Down.next().now_or_never().is_none());
+    assert!(Link::default().next().now_or_never().is_none());
     let mut link = attempt(ready(Err(ConnectError::Status(503))));
     let event = within("the attempt fails", link.next()).await;
     assert!(matches!(event, LinkEvent::Connected(Err(ConnectError::Status(503)))), "{event:?}");

@@ -7,12 +7,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::peer::{Peer, Socket, header, read_head, within};
 use crate::session::{ConnectError, Disconnect};
+use crate::transport::connection::SyncConfig;
 use crate::transport::websocket::WebSocket;
 
 /// Bytes of the longest message.
 const MAX_LEN: usize = 1000;
 
 const PROTOCOL: &str = "com.mongodb.realm-sync#14";
+
+fn config(peer: &Peer) -> SyncConfig {
+    SyncConfig { connector: peer.connector(), max_message_len: MAX_LEN, ..SyncConfig::default() }
+}
 
 /// What the client makes of a server that answers so; `{accept}` is the right answer to its key.
 async fn answered(peer: &Peer, answer: &str) -> Result<WebSocket, ConnectError> {
@@ -23,8 +28,8 @@ async fn answered(peer: &Peer, answer: &str) -> Result<WebSocket, ConnectError> 
         socket.write_all(answer.replace("{accept}", &accept).as_bytes()).await.unwrap();
         socket.shutdown().await.unwrap();
     };
-    let (connector, url) = (peer.connector(), peer.url("ws", "/realm-sync"));
-    let opening = WebSocket::open(&connector, &url, "abc", MAX_LEN);
+    let (config, url) = (config(peer), peer.url("ws", "/realm-sync"));
+    let opening = WebSocket::open(&config, &url, "abc");
     within("an upgrade is answered", async { tokio::join!(serving, opening).1 }).await
 }
 
@@ -53,8 +58,8 @@ pub(super) async fn connected(peer: &Peer, scheme: &str) -> (WebSocket, Box<dyn 
         socket.flush().await.unwrap();
         socket
     };
-    let (connector, url) = (peer.connector(), peer.url(scheme, "/api/realm-sync"));
-    let opening = WebSocket::open(&connector, &url, "a.b-c", MAX_LEN);
+    let (config, url) = (config(peer), peer.url(scheme, "/api/realm-sync"));
+    let opening = WebSocket::open(&config, &url, "a.b-c");
     let (socket, opened) =
         within("a WebSocket is open", async { tokio::join!(serving, opening) }).await;
     let opened = opened.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bailiwick_protocol::handshake::{SyncMode, negotiate, offer};
+use bailiwick_protocol::handshake::{SyncMode, negotiate, offer_of};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::causes::with_causes;
 use crate::session::ConnectError;
-use crate::transport::connector::Connector;
+use crate::transport::connection::SyncConfig;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::http::{MAX_HEAD_LEN, address};
 
@@ -29,13 +29,13 @@ const AGENT: &str = concat!("bailiwick-client/", env!("CARGO_PKG_VERSION"));
 
 /// Asks for a WebSocket that speaks a version of the sync protocol.
 pub(super) async fn upgrade(
-    connector: &Connector,
+    config: &SyncConfig,
     url: &Uri,
     access_token: &str,
 ) -> Result<(Upgraded, ProtocolVersion), ConnectError> {
     let endpoint = Endpoint::try_from(url).map_err(network)?;
     let key = random_key()?;
-    let offered = offer(SyncMode::Partition);
+    let offered = offer_of(SyncMode::Partition, &config.versions);
     let mut request = Request::get(with_token(url, access_token)?)
         .header(UPGRADE, "websocket")
         .header(CONNECTION, "Upgrade")
@@ -47,7 +47,7 @@ pub(super) async fn upgrade(
         .map_err(network)?;
     address(&mut request).map_err(network)?;
 
-    let stream = connector.connect(&endpoint).await.map_err(network)?;
+    let stream = config.connector.connect(&endpoint).await.map_err(network)?;
     let handshake =
         http1::Builder::new().max_buf_size(MAX_HEAD_LEN).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(network)?;
@@ -120,6 +120,8 @@ fn network(error: impl std::error::Error) -> ConnectError {
 
 #[cfg(test)]
 mod tests {
+    use bailiwick_protocol::handshake::offer;
+
     use super::*;
 
     #[test]
@@ -134,10 +136,11 @@ mod tests {
 
     #[test]
     fn only_an_offered_version_is_taken() {
+        let offered = offer(SyncMode::Partition);
         let agreed = |answer: &'static str| {
             let headers = [(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(answer))];
             let headers = headers.into_iter().collect();
-            agreed_version(&headers, &offer(SyncMode::Partition)).map(ProtocolVersion::number)
+            agreed_version(&headers, &offered).map(ProtocolVersion::number)
         };
         assert_eq!(agreed("com.mongodb.realm-sync#14"), Ok(14));
         assert_eq!(agreed("com.mongodb.realm-sync#2"), Ok(2));

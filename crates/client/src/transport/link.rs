@@ -1,5 +1,6 @@
-//! The socket, or that there is none.
+//! The socket of a connection, or that there is none.
 
+use std::fmt;
 use std::future::pending;
 use std::time::Duration;
 
@@ -8,17 +9,27 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
+use super::websocket::{Reader, WebSocket, Writer};
 use crate::session::{ConnectError, Disconnect};
-use crate::transport::websocket::{Reader, WebSocket, Writer};
 
-/// The socket of a connection, in one of its states.
-pub(in crate::transport) enum Link {
+/// The socket of a connection: what a driver of a [`session::Connection`](crate::session::Connection) reads from and
+/// writes to.
+///
+/// It is down at first, and again after every failure.
+#[derive(Default)]
+pub struct Link {
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
     Down,
     Connecting(BoxFuture<'static, Result<WebSocket, ConnectError>>),
     Up(Up),
 }
 
-pub(in crate::transport) struct Up {
+struct Up {
     reader: Reader,
     writer: Writer,
     reads: bool,
@@ -26,9 +37,12 @@ pub(in crate::transport) struct Up {
     give_up_at: Option<Instant>,
 }
 
+/// What happened to a [`Link`]; each is an input of the session machine.
 #[derive(Debug)]
-pub(in crate::transport) enum LinkEvent {
+pub enum LinkEvent {
+    /// The link is up, or it stays down.
     Connected(Result<ProtocolVersion, ConnectError>),
+    /// The server sent this binary message.
     Received(Bytes),
     /// Nothing waits to be written any more.
     Written,
@@ -40,24 +54,29 @@ pub(in crate::transport) enum LinkEvent {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Link {
+    /// A link that comes up with this attempt.
+    pub fn connecting(attempt: BoxFuture<'static, Result<WebSocket, ConnectError>>) -> Self {
+        Self { state: State::Connecting(attempt) }
+    }
+
     /// Waits for what happens next. Nothing is lost if the future is dropped.
-    pub(in crate::transport) async fn next(&mut self) -> LinkEvent {
-        match self {
-            Self::Down => pending().await,
-            Self::Connecting(attempt) => match attempt.await {
+    pub async fn next(&mut self) -> LinkEvent {
+        match &mut self.state {
+            State::Down => pending().await,
+            State::Connecting(attempt) => match attempt.await {
                 Ok(WebSocket { version, reader, writer }) => {
-                    *self = Self::Up(Up { reader, writer, reads: true, give_up_at: None });
+                    self.state = State::Up(Up { reader, writer, reads: true, give_up_at: None });
                     LinkEvent::Connected(Ok(version))
                 }
                 Err(error) => {
-                    *self = Self::Down;
+                    self.state = State::Down;
                     LinkEvent::Connected(Err(error))
                 }
             },
-            Self::Up(up) => match up.next().await {
+            State::Up(up) => match up.next().await {
                 Ok(event) => event,
                 Err(reason) => {
-                    *self = Self::Down;
+                    self.state = State::Down;
                     LinkEvent::Lost(reason)
                 }
             },
@@ -65,23 +84,34 @@ impl Link {
     }
 
     /// A message that there is no connection for is dropped: whoever connects begins anew.
-    pub(in crate::transport) fn send(&mut self, message: Bytes) {
-        if let Self::Up(up) = self {
+    pub fn send(&mut self, message: Bytes) {
+        if let State::Up(up) = &mut self.state {
             up.writer.send(message);
         }
     }
 
-    pub(in crate::transport) fn set_reads(&mut self, reads: bool) {
-        if let Self::Up(up) = self {
+    /// Whether messages are read; what is not read is held back by the network.
+    pub fn set_reads(&mut self, reads: bool) {
+        if let State::Up(up) = &mut self.state {
             up.reads = reads;
         }
     }
 
     /// What was sent may still leave; nothing is heard any more.
-    pub(in crate::transport) fn close(&mut self) {
-        if let Self::Up(up) = std::mem::replace(self, Self::Down) {
+    pub fn close(&mut self) {
+        if let State::Up(up) = std::mem::take(&mut self.state) {
             up.writer.close();
         }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Down => "Link(down)",
+            State::Connecting(_) => "Link(connecting)",
+            State::Up(_) => "Link(up)",
+        })
     }
 }
 
