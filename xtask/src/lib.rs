@@ -13,6 +13,7 @@ mod bench;
 mod check;
 mod crash;
 mod demo;
+mod load;
 mod sim;
 mod step;
 mod test;
@@ -45,6 +46,7 @@ enum Command {
     #[command(hide = true)]
     CrashWriter(crash::WriterArgs),
     Sim(sim::Args),
+    Load(load::Args),
 }
 
 impl Cli {
@@ -60,6 +62,7 @@ impl Cli {
             Command::Crash(args) => ended(args.run()),
             Command::CrashWriter(args) => ended(args.run()),
             Command::Sim(args) => ended(args.run()),
+            Command::Load(args) => ended(args.run()),
         }
     }
 }

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt as _;
 use super::peer::{Peer, Socket, within};
 use super::websocket::{connected, frame, read_frame};
 use crate::session::{ConnectError, Disconnect};
-use crate::transport::{Link, LinkEvent};
 use crate::transport::websocket::WebSocket;
+use crate::transport::{Link, LinkEvent};
 
 /// How often to try what is decided by chance.
 const ROUNDS: usize = 20;

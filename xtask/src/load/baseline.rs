@@ -1,0 +1,81 @@
+//! What the machine can do at best, measured beside everything else: a figure means little without it.
+
+mod disk;
+mod socket;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+pub(super) use socket::BareServer;
+
+/// The raw limits of the machine.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Limits {
+    /// Appending 100 bytes to a file, and `fdatasync`.
+    pub(super) sync_s: f64,
+    /// redb commits of one row of 1 KiB, each durable (`Durability::Immediate`), a second.
+    pub(super) one_row: f64,
+    /// Rows a second in redb commits of 100 of them.
+    pub(super) hundred_rows: f64,
+    /// The same with the settings of the server's store (quick repair): commits of one row a second.
+    pub(super) one_row_quick: f64,
+    /// The same with the settings of the server's store: rows a second in commits of 100.
+    pub(super) hundred_rows_quick: f64,
+    /// A small WebSocket message to another process and back.
+    pub(super) echo_s: f64,
+}
+
+/// How long each of the limits is measured.
+const SLICE: Duration = Duration::from_millis(400);
+
+impl Limits {
+    /// Measures them all, one after the other, on the disk of `dir`. Takes some seconds.
+    pub(super) async fn measure(dir: &Path, server: &BareServer) -> Result<Self> {
+        let dir = dir.to_owned();
+        let on_disk = tokio::task::spawn_blocking(move || -> Result<_> {
+            let commits = |rows, repair| disk::rows_per_second(&dir, rows, repair, SLICE);
+            Ok((
+                disk::median_sync(&dir, SLICE)?,
+                [
+                    commits(1, disk::Repair::Thorough)?,
+                    commits(100, disk::Repair::Thorough)?,
+                    commits(1, disk::Repair::Quick)?,
+                    commits(100, disk::Repair::Quick)?,
+                ],
+            ))
+        });
+        let (sync, [one_row, hundred_rows, one_row_quick, hundred_rows_quick]) = on_disk.await??;
+        let echo = socket::median_echo(server, SLICE).await?;
+        Ok(Self {
+            sync_s: sync.as_secs_f64(),
+            one_row,
+            hundred_rows,
+            one_row_quick,
+            hundred_rows_quick,
+            echo_s: echo.as_secs_f64(),
+        })
+    }
+
+    /// The medians of several measurements.
+    pub(super) fn median(all: &[Self]) -> Self {
+        let median = |of: fn(&Self) -> f64| median(all.iter().map(of));
+        Self {
+            sync_s: median(|it| it.sync_s),
+            one_row: median(|it| it.one_row),
+            hundred_rows: median(|it| it.hundred_rows),
+            one_row_quick: median(|it| it.one_row_quick),
+            hundred_rows_quick: median(|it| it.hundred_rows_quick),
+            echo_s: median(|it| it.echo_s),
+        }
+    }
+}
+
+/// The one in the middle; of an even number, the upper one. NaN if there are none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

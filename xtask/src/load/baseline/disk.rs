@@ -1,0 +1,84 @@
+//! What the disk can do: syncs, and commits of redb.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use redb::{Database, Durability, TableDefinition};
+
+use super::median;
+
+/// What a commit does for the first opening after a crash, as in the server's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repair {
+    /// Two flushes, and the list of free pages: what the server does unless it is told otherwise.
+    Quick,
+    /// One flush.
+    Thorough,
+}
+
+const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+
+/// Rows that are there before, so that the tree has some depth.
+const ROWS_BEFORE: u64 = 10_000;
+
+/// Bytes of a row, and of what is appended to a file.
+const ROW_LEN: usize = 1024;
+const APPEND_LEN: usize = 100;
+
+/// How long it takes to append a little to a file and to sync it.
+pub(super) fn median_sync(dir: &Path, slice: Duration) -> Result<Duration> {
+    let path = dir.join("sync");
+    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < slice {
+        let before = Instant::now();
+        file.write_all(&[7; APPEND_LEN])?;
+        file.sync_data()?;
+        times.push(before.elapsed().as_secs_f64());
+    }
+    drop(file);
+    std::fs::remove_file(path)?;
+    Ok(Duration::from_secs_f64(median(times.into_iter())))
+}
+
+/// Rows of 1 KiB that become durable in a second, in commits of `rows`.
+pub(super) fn rows_per_second(
+    dir: &Path,
+    rows: u64,
+    repair: Repair,
+    slice: Duration,
+) -> Result<f64> {
+    let path = dir.join("rows.redb");
+    let database = Database::create(&path)?;
+    let mut next = 0;
+    let mut commit = |count: u64| -> Result<()> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.set_quick_repair(repair == Repair::Quick);
+        {
+            let mut table = transaction.open_table(ROWS)?;
+            for key in next..next + count {
+                let mut row = [0; ROW_LEN];
+                row[..8].copy_from_slice(&key.to_le_bytes());
+                table.insert(key, row.as_slice())?;
+            }
+        }
+        transaction.commit()?;
+        next += count;
+        Ok(())
+    };
+    commit(ROWS_BEFORE)?;
+    let (start, mut count) = (Instant::now(), 0.0);
+    while start.elapsed() < slice {
+        commit(rows)?;
+        count += 1.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "it is 1 or 100")]
+    let rows_per_second = count * rows as f64 / start.elapsed().as_secs_f64();
+    drop(database);
+    std::fs::remove_file(path)?;
+    Ok(rows_per_second)
+}

@@ -1,0 +1,166 @@
+//! What devices upload: changesets of one shape. It is encoded once; what differs is patched into the bytes.
+//!
+//! Each creates an object with a key of its own and fills its one field. The value begins with a mark and the time of
+//! the write, by which whoever receives it knows how long it has travelled; the rest is random, so that no
+//! compression makes it smaller than it claims to be.
+
+use std::ops::Range;
+
+use bailiwick_protocol::changeset::{
+    AddColumn, Changeset, CollectionKind, Instruction, KeySpec, KeyType, ObjectKey, Path, Payload,
+    TableKind, Target, TypeCode, UpdateKind,
+};
+use bytes::Bytes;
+
+/// The class of all objects.
+pub(super) const CLASS: &str = "Load";
+
+const KEY: &str = "_id";
+const FIELD: &str = "data";
+
+/// What a value begins with.
+const MARK: [u8; 8] = *b"\xf1load\x1f\x00\xf7";
+/// The mark and the time.
+const STAMP_LEN: usize = 16;
+/// Stands where the key of the object goes.
+const BLANK_KEY: [u8; 12] = [0xa7; 12];
+
+/// A changeset to be filled in.
+#[derive(Debug)]
+pub(super) struct Template {
+    bytes: Vec<u8>,
+    /// Where the key of the object stands: in each of the two instructions.
+    keys_at: [usize; 2],
+    /// Where the value stands.
+    value_at: Range<usize>,
+    random: u64,
+}
+
+impl Template {
+    /// A changeset of `len` bytes, or a few more if it has to be longer.
+    pub(super) fn new(len: usize) -> Self {
+        let value_len = (STAMP_LEN..=len).rev().find(|&value_len| encoded(value_len).len() <= len);
+        let value_len = value_len.unwrap_or(STAMP_LEN);
+        let bytes = encoded(value_len);
+        let created = find(&bytes, &BLANK_KEY).expect("the key stands in the changeset");
+        let after = created + BLANK_KEY.len();
+        let updated = after + find(&bytes[after..], &BLANK_KEY).expect("it stands there twice");
+        let mark = find(&bytes, &MARK).expect("so does the value");
+        Self {
+            bytes,
+            keys_at: [created, updated],
+            value_at: mark..mark + value_len,
+            random: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    /// How long a changeset is, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The changeset that creates object `number` of a device, written at `time_ns`.
+    pub(super) fn fill(&mut self, device: u32, number: u64, time_ns: u64) -> Bytes {
+        for key_at in self.keys_at {
+            let key = &mut self.bytes[key_at..][..BLANK_KEY.len()];
+            key[..4].copy_from_slice(&device.to_be_bytes());
+            key[4..].copy_from_slice(&number.to_be_bytes());
+        }
+        let value = &mut self.bytes[self.value_at.clone()][MARK.len()..];
+        let (time, rest) = value.split_at_mut(8);
+        time.copy_from_slice(&time_ns.to_le_bytes());
+        for word in rest.chunks_mut(8) {
+            // xorshift64: good enough to be incompressible, and costs next to nothing.
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            word.copy_from_slice(&self.random.to_le_bytes()[..word.len()]);
+        }
+        Bytes::copy_from_slice(&self.bytes)
+    }
+
+    /// When a changeset was written, if it is one of these; servers may have encoded it again.
+    pub(super) fn time_ns(&self, changeset: &[u8]) -> Option<u64> {
+        let expected = changeset.get(self.value_at.start..).filter(|rest| rest.starts_with(&MARK));
+        let stamp = match expected {
+            Some(stamp) => stamp,
+            None => &changeset[find(changeset, &MARK)?..],
+        };
+        Some(u64::from_le_bytes(stamp.get(MARK.len()..STAMP_LEN)?.try_into().ok()?))
+    }
+}
+
+/// The changeset that declares what all others need.
+pub(super) fn schema() -> Bytes {
+    let mut changeset = Changeset::default();
+    let [table, key, field] = [CLASS, KEY, FIELD].map(|name| changeset.strings.intern(name));
+    let key = KeySpec { field: key, key_type: KeyType::ObjectId, nullable: false };
+    changeset.instructions = vec![
+        Instruction::AddTable { table, kind: TableKind::TopLevel(key) },
+        Instruction::AddColumn(Box::new(AddColumn {
+            table,
+            field,
+            column_type: TypeCode::Binary,
+            nullable: false,
+            collection: CollectionKind::Single,
+            link_target: None,
+            key_type: None,
+        })),
+    ];
+    changeset.encode().into()
+}
+
+/// The blank changeset whose value has this length.
+fn encoded(value_len: usize) -> Vec<u8> {
+    let mut value = vec![0; value_len];
+    value[..MARK.len()].copy_from_slice(&MARK);
+    let mut changeset = Changeset::default();
+    let [table, field] = [CLASS, FIELD].map(|name| changeset.strings.intern(name));
+    let object = ObjectKey::ObjectId(BLANK_KEY);
+    changeset.instructions = vec![
+        Instruction::CreateObject { table, object },
+        Instruction::Update {
+            target: Target { table, object, field, path: Path::default() },
+            value: Payload::Binary(value.into()),
+            kind: UpdateKind::Value { is_default: false },
+        },
+    ];
+    changeset.encode()
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_in_is_a_changeset_of_the_length_that_was_asked_for() {
+        for len in [0, 100, 1024, 5000] {
+            let mut template = Template::new(len);
+            let filled = template.fill(7, 9, 1234);
+            assert_eq!(filled.len(), template.len());
+            assert!(len < 100 || filled.len() == len, "{len}: {}", filled.len());
+            let mut key = [0; 12];
+            (key[3], key[11]) = (7, 9);
+            let changeset = Changeset::decode(&filled).unwrap();
+            assert_eq!(changeset.encode(), filled, "nothing but what it should hold");
+            for instruction in &changeset.instructions {
+                assert_eq!(instruction.object(), Some(ObjectKey::ObjectId(key)));
+            }
+            assert_eq!(template.time_ns(&filled), Some(1234));
+            assert_ne!(template.fill(7, 9, 1234), filled, "the rest is random");
+        }
+    }
+
+    #[test]
+    fn the_time_is_found_wherever_it_stands() {
+        let mut template = Template::new(200);
+        let moved = [b"123".as_slice(), &template.fill(1, 1, 5)].concat();
+        assert_eq!(template.time_ns(&moved), Some(5));
+        assert_eq!(template.time_ns(&schema()), None);
+        assert_eq!(template.time_ns(&MARK), None);
+    }
+}
