@@ -9,11 +9,11 @@
 //! | `distinct_objects` | 1000 | 0.8 ms | 1.9 ms |
 //! | `one_field` | 1000 | 0.8 ms | 3.8 ms |
 //! | `distinct_fields` | 1000 | 1.1 ms | 48 ms |
-//! | `one_list` | 1000, 2000, 4000 | 10.6, 42, 129 ms | 69, 274 ms |
 //!
-//! Only `one_list` grows with the square: each insertion has to meet all those of the other side.
+//! The `list_` shapes change one list; twice as many changesets take twice as long and a little more.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bailiwick_core::merge::{Concurrent, merge};
 use bailiwick_protocol::changeset::{
@@ -38,10 +38,59 @@ fn distinct_fields(side: u32, i: u32, strings: &mut StringTable) -> Instruction 
     update(target(strings, 1, &format!("field_{side}_{i}")), i)
 }
 
-fn one_list(_: u32, i: u32, strings: &mut StringTable) -> Instruction {
+fn list_append(_: u32, i: u32, strings: &mut StringTable) -> Instruction {
+    insert(strings, i, i)
+}
+
+fn list_front(_: u32, i: u32, strings: &mut StringTable) -> Instruction {
+    insert(strings, 0, i)
+}
+
+fn list_random(side: u32, i: u32, strings: &mut StringTable) -> Instruction {
+    insert(strings, random(side, i) % (i + 1), i)
+}
+
+/// Everywhere in a list of 1000: two elements are inserted, one is erased, one is set, and so on.
+fn list_edit(side: u32, i: u32, strings: &mut StringTable) -> Instruction {
+    let len = 1000 + i / 4 + [0, 1, 2, 1][i as usize % 4];
+    let index = random(side, i) % len;
+    match i % 4 {
+        0 | 1 => insert(strings, index, len),
+        2 => Instruction::ArrayErase { target: element(strings, index), prior_size: len },
+        _ => Instruction::Update {
+            target: element(strings, index),
+            value: Payload::Int(i64::from(i)),
+            kind: UpdateKind::Element { prior_size: len },
+        },
+    }
+}
+
+/// Two devices type at the end of one text, and take every third letter back.
+fn list_type(_: u32, i: u32, strings: &mut StringTable) -> Instruction {
+    let size = 1000 + i / 3 + [0, 1, 2][i as usize % 3];
+    match i % 3 {
+        0 | 1 => insert(strings, size, size),
+        _ => Instruction::ArrayErase { target: element(strings, size - 1), prior_size: size },
+    }
+}
+
+fn insert(strings: &mut StringTable, index: u32, prior_size: u32) -> Instruction {
+    let value = Payload::Int(i64::from(index));
+    Instruction::ArrayInsert { target: element(strings, index), value, prior_size }
+}
+
+fn element(strings: &mut StringTable, index: u32) -> Target {
     let mut target = target(strings, 1, "toys");
-    target.path = Path::from_slice(&[PathElement::Index(i)]);
-    Instruction::ArrayInsert { target, value: Payload::Int(i64::from(i)), prior_size: i }
+    target.path = Path::from_slice(&[PathElement::Index(index)]);
+    target
+}
+
+/// The same number for the same arguments.
+fn random(side: u32, i: u32) -> u32 {
+    let mixed =
+        (u64::from(side) << 32 | u64::from(i)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    u32::try_from((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32)
+        .expect("32 bits")
 }
 
 fn target(strings: &mut StringTable, key: i64, field: &str) -> Target {
@@ -80,14 +129,22 @@ fn integrate(local: &[Vec<u8>], remote: &[Vec<u8>]) -> usize {
     dirty.chain(&remote).map(|entry| entry.changeset().encode().len()).sum()
 }
 
+/// The changesets a side of histories of one list.
+const LONG: &[u32] = &[1000, 2500, 5000, 10_000];
+
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("merge");
-    group.sample_size(20);
-    let shapes: [(&str, Shape, &[u32]); 4] = [
+    group.sample_size(10);
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    let shapes: [(&str, Shape, &[u32]); 8] = [
         ("distinct_objects", distinct_objects, &[1000, 4000]),
         ("one_field", one_field, &[1000]),
         ("distinct_fields", distinct_fields, &[1000]),
-        ("one_list", one_list, &[1000, 2000, 4000]),
+        ("list_append", list_append, LONG),
+        ("list_front", list_front, LONG),
+        ("list_random", list_random, LONG),
+        ("list_edit", list_edit, LONG),
+        ("list_type", list_type, LONG),
     ];
     for (name, shape, counts) in shapes {
         for &count in counts {

@@ -6,7 +6,8 @@
 //!
 //! Names and objects become numbers once for each instruction, the incoming side is arranged by object and
 //! field, and a local instruction is only compared with what it can conflict with. Without conflicts the cost
-//! is linear; instructions on one list must all be compared with each other.
+//! is linear. Instructions on one list all renumber each other; long histories of one list are woven instead,
+//! which costs a logarithm for each of them.
 //!
 //! Spec: merge.
 
@@ -25,6 +26,7 @@ pub mod oracle;
 mod pair;
 mod schema;
 mod set;
+mod weave;
 
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::FileIdent;
@@ -33,6 +35,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 use driver::Driver;
 pub use error::{MergeError, MergeFault, Position, SchemaMismatch};
 pub use footprint::Footprint;
+use index::Weaving;
 use op::Disc;
 
 /// One changeset that takes part in a merge, with what its author said of it.
@@ -88,8 +91,10 @@ impl Concurrent {
 /// It may be called again with the same local side and the next incoming changesets: merging all at once gives
 /// the same.
 ///
-/// Takes time in proportion to the instructions of both sides and to the pairs that can conflict, which is
-/// the product for instructions on one list.
+/// Takes time in proportion to the instructions of both sides and to the pairs that can conflict: those on one
+/// field or dictionary entry; those on one element of a list. For instructions that insert, erase and set the
+/// elements of one list it is in proportion to their number and its logarithm. That is the product where moves or
+/// clears are among them, or many insertions where elements come and go.
 ///
 /// # Errors
 ///
@@ -99,10 +104,18 @@ impl Concurrent {
 ///
 /// If a symbol is not of its changeset; no changeset that was decoded has such a symbol.
 pub fn merge(local: &mut [Concurrent], remote: &mut [Concurrent]) -> Result<(), MergeError> {
+    merge_weaving(local, remote, Weaving::USUAL)
+}
+
+fn merge_weaving(
+    local: &mut [Concurrent],
+    remote: &mut [Concurrent],
+    weaving: Weaving,
+) -> Result<(), MergeError> {
     if local.is_empty() || remote.is_empty() {
         return Ok(());
     }
-    Driver::new(local, remote).run()
+    Driver::new(local, remote, weaving).run()
 }
 
 #[cfg(test)]

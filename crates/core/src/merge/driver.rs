@@ -8,7 +8,7 @@ use bailiwick_protocol::changeset::{Changeset, Instruction, Kind};
 
 use super::Concurrent;
 use super::error::{MergeError, MergeFault};
-use super::index::{Incoming, Scan, Walk, is_eraser};
+use super::index::{Incoming, Scan, Walk, Weaving, is_eraser};
 use super::op::{Key, Name, Object, Op, Place, Side, Sides, name};
 use super::pair::{Outcome, merge_pair};
 
@@ -22,8 +22,12 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    pub(super) fn new(local: &'a mut [Concurrent], remote: &'a mut [Concurrent]) -> Self {
-        let incoming = Incoming::new(remote);
+    pub(super) fn new(
+        local: &'a mut [Concurrent],
+        remote: &'a mut [Concurrent],
+        weaving: Weaving,
+    ) -> Self {
+        let incoming = Incoming::new(remote, weaving);
         Self { sides: Sides { local, remote }, incoming, names: Vec::new() }
     }
 
@@ -80,6 +84,7 @@ impl<'a> Driver<'a> {
         if let Some(chain) = scan.as_chain(&self.incoming) {
             return self.carry_along(op, chain);
         }
+        self.incoming.unravel(Some(op.object).filter(|_| !is_eraser(op.kind)));
         while op.is_live
             && let Some(slot) = scan.next(&mut self.incoming)
         {
@@ -99,9 +104,12 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Carries one local instruction through a chain: the loop that a merge of long histories spends its time in.
+    /// Carries one local instruction through a chain: at once if it is woven, else one by one.
     fn carry_along(&mut self, op: &mut Op, chain: Walk) -> Result<(), MergeError> {
         let Self { sides, incoming, .. } = self;
+        if let Some(outcome) = incoming.carry_woven(op, chain, sides) {
+            return outcome.map_err(|(slot, fault)| self.explain(op, slot, fault));
+        }
         let outcome = incoming.meet_chain(chain, |other| {
             let outcome = merge_pair(op, other, sides)?;
             debug_assert_eq!(outcome, Outcome::Done, "there are no erasers");
@@ -159,7 +167,8 @@ impl<'a> Driver<'a> {
 
     /// Writes what has become of the incoming ops into their changesets.
     fn finish(self) {
-        let Self { sides, incoming, .. } = self;
+        let Self { sides, mut incoming, .. } = self;
+        incoming.unravel(None);
         let mut ops = incoming.originals();
         let mut inserted = incoming.inserted().peekable();
         for (i, entry) in sides.remote.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! The incoming side, arranged so that a local instruction only meets what it can conflict with.
 //!
 //! Every rule but one demands that two instructions name the same column or object, so incoming ops form
-//! chains: those about one object, those about it as a whole (creation, erasure), and those about one of its
-//! fields. Declarations of classes and columns are arranged likewise, as fields of a pretended object. Only
+//! chains: those about one object, those about it as a whole (its erasure), and those about one of its fields.
+//! Long chains about one list are woven. Declarations of classes and columns are arranged likewise, as fields of a pretended object. Only
 //! EraseTable and EraseColumn reach further: incoming ones are met by everything, local ones meet everything.
 //! Whatever an op meets, it meets in stream order.
 //!
@@ -12,6 +12,7 @@
 //! Spec: merge, section 8.1.
 
 mod scan;
+mod woven;
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
@@ -22,8 +23,10 @@ use hashbrown::HashTable;
 use super::Concurrent;
 use super::driver::number;
 use super::op::{Key, Name, Object, Op, Place, Side};
+use super::weave::Weave;
 
 pub(super) use scan::Scan;
+pub(super) use woven::Weaving;
 
 /// No op; greater than the number of any.
 const NONE: u32 = u32::MAX;
@@ -45,6 +48,9 @@ pub(super) struct Incoming {
     /// EraseTables and EraseColumns, in stream order.
     erasers: Vec<Eraser>,
     hasher: RandomState,
+    weaving: Weaving,
+    /// The chains that are woven.
+    woven: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -65,7 +71,7 @@ enum Link {
 struct ObjectEntry {
     class: Name,
     key: Key,
-    /// Creations and erasures.
+    /// What is about it as a whole; but not its creation, which only erasures conflict with.
     whole: u32,
     /// All that is about the object.
     all: u32,
@@ -82,6 +88,14 @@ struct FieldEntry {
 struct Chain {
     first: u32,
     last: u32,
+    /// How many ops it began with.
+    len: u32,
+    /// How many local ops are to be carried along it before it is woven.
+    patience: u32,
+    /// How often the pairs would have been faster than the weave.
+    tangles: u32,
+    /// Its ops while they are woven; the chain is as it was then.
+    weave: Option<Box<Weave>>,
 }
 
 /// A walk along a chain.
@@ -103,7 +117,7 @@ struct Eraser {
 
 impl Incoming {
     /// Arranges the live instructions of one side.
-    pub(super) fn new(remote: &[Concurrent]) -> Self {
+    pub(super) fn new(remote: &[Concurrent], weaving: Weaving) -> Self {
         let count = remote.iter().map(|entry| entry.changeset.instructions.len()).sum();
         let mut incoming = Self {
             names: StringTable::default(),
@@ -116,6 +130,8 @@ impl Incoming {
             chains: Vec::new(),
             erasers: Vec::new(),
             hasher: RandomState::new(),
+            weaving,
+            woven: Vec::new(),
         };
         let mut names = Vec::new();
         for (i, entry) in remote.iter().enumerate() {
@@ -233,7 +249,7 @@ impl Incoming {
     }
 
     fn intern_object(&mut self, class: Name, key: Key) -> Object {
-        let Self { objects, object_numbers, chains, hasher, .. } = self;
+        let Self { objects, object_numbers, chains, hasher, weaving, .. } = self;
         let hash = hasher.hash_one((class, key));
         let is_it = |&i: &u32| {
             let entry: &ObjectEntry = &objects[i as usize];
@@ -244,7 +260,7 @@ impl Incoming {
         }
         let i = number(objects.len());
         let whole = number(chains.len());
-        chains.extend([Chain { first: NONE, last: NONE }, Chain { first: NONE, last: NONE }]);
+        chains.extend([Chain::new(weaving.patience), Chain::new(weaving.patience)]);
         objects.push(ObjectEntry { class, key, whole, all: whole + 1 });
         object_numbers.insert_unique(hash, i, |&i| {
             let entry = &objects[i as usize];
@@ -267,10 +283,10 @@ impl Incoming {
         if let Some(chain) = self.field_chain(object, field) {
             return chain;
         }
-        let Self { fields, field_numbers, chains, hasher, .. } = self;
+        let Self { fields, field_numbers, chains, hasher, weaving, .. } = self;
         let i = number(fields.len());
         let chain = number(chains.len());
-        chains.push(Chain { first: NONE, last: NONE });
+        chains.push(Chain::new(weaving.patience));
         fields.push(FieldEntry { object, field, chain });
         field_numbers.insert_unique(hasher.hash_one((object, field)), i, |&i| {
             let entry = &fields[i as usize];
@@ -284,14 +300,13 @@ impl Incoming {
         if is_eraser(op.kind) {
             self.erasers.push(Eraser { place: slot, slot });
         } else {
-            let entry = &self.objects[op.object.0 as usize];
-            let (whole, all) = (entry.whole, entry.all);
-            let narrow = if op.field == Name::UNKNOWN {
-                whole
-            } else {
-                self.intern_field_chain(op.object, op.field)
-            };
-            self.append(narrow, Link::Narrow, slot);
+            let ObjectEntry { whole, all, .. } = self.objects[op.object.0 as usize];
+            if op.field != Name::UNKNOWN {
+                let chain = self.intern_field_chain(op.object, op.field);
+                self.append(chain, Link::Narrow, slot);
+            } else if op.kind != Kind::CreateObject {
+                self.append(whole, Link::Narrow, slot);
+            }
             self.append(all, Link::Object, slot);
         }
         self.slots.push(Slot { op, next: [NONE; 2] });
@@ -305,6 +320,13 @@ impl Incoming {
             self.slots[chain.last as usize].next[link as usize] = slot;
         }
         chain.last = slot;
+        chain.len += 1;
+    }
+}
+
+impl Chain {
+    fn new(patience: u32) -> Self {
+        Self { first: NONE, last: NONE, len: 0, patience, tangles: 0, weave: None }
     }
 }
 

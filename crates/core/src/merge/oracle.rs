@@ -11,9 +11,10 @@ use std::hash::Hash;
 use bailiwick_protocol::changeset::{Instruction, Kind};
 
 use super::error::MergeError;
+use super::index::Weaving;
 use super::op::{Key, Name, Object, Op, Place, Side, Sides};
 use super::pair::{Outcome, merge_pair};
-use super::{Concurrent, driver::number};
+use super::{Concurrent, driver::number, merge_weaving};
 
 /// As [`merge`](super::merge), in time and space that grow with the product of the sides.
 ///
@@ -48,6 +49,23 @@ pub fn merge(local: &mut [Concurrent], remote: &mut [Concurrent]) -> Result<(), 
         rewrite(entry, ops, &names);
     }
     Ok(())
+}
+
+/// As [`merge`](super::merge), which treats long histories of one list in another way than short ones: as if all
+/// were long.
+///
+/// # Errors
+///
+/// As [`merge`](super::merge).
+///
+/// # Panics
+///
+/// As [`merge`](super::merge).
+pub fn merge_as_if_long(
+    local: &mut [Concurrent],
+    remote: &mut [Concurrent],
+) -> Result<(), MergeError> {
+    merge_weaving(local, remote, Weaving::ALWAYS)
 }
 
 #[derive(Debug)]

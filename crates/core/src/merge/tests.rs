@@ -2,6 +2,7 @@ mod generate;
 mod hostile;
 mod property;
 pub(super) mod text;
+mod woven;
 
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::FileIdent;

@@ -35,6 +35,29 @@ pub(super) fn actions(kinds: Range<u8>) -> impl Strategy<Value = Vec<Action>> {
     vec(action, 0..24)
 }
 
+/// The actions of one device that works on a list or two for long; few of them are about anything else.
+pub(super) fn list_actions() -> impl Strategy<Value = Vec<Action>> {
+    let what = prop_oneof![
+        // Insertions and erasures of integers, and assignments.
+        12 => prop_oneof![Just(4_u8), Just(8), Just(10)],
+        // Insertions and erasures of embedded objects, and what is inside of them.
+        8 => 12..16_u8,
+        1 => 0..ALL.end,
+    ];
+    let place = prop_oneof![1 => Just(0), 1 => 0..4_u8, 2 => 0..32_u8];
+    let commit = proptest::option::of(prop_oneof![2 => Just(4), 1 => 0..8_u8]);
+    let object = prop_oneof![9 => Just(0), 1 => 1..4_u8];
+    let action = (what, object, place, 0..4_u8, commit);
+    let action = action.prop_map(|(what, object, place, value, commit)| Action {
+        what,
+        object,
+        place,
+        value,
+        commit,
+    });
+    vec(action, 0..64)
+}
+
 /// Kinds of actions after which both orders lead to the same state.
 pub(super) const CONVERGENT: Range<u8> = 0..23;
 /// The same, and collections inside of mixed values. They need clocks that do not go back: else a device's later

@@ -7,7 +7,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::generate::{
-    ALL, Action, CONVERGENT, SCHEMA, WITH_MIXED, actions, base, steady_transactions, transactions,
+    ALL, Action, CONVERGENT, SCHEMA, WITH_MIXED, actions, base, list_actions, steady_transactions,
+    transactions,
 };
 use super::hostile;
 use super::text::print;
@@ -50,9 +51,14 @@ fn merged(ours: &[Concurrent], theirs: &[Concurrent]) -> Option<[Outcome; 2]> {
     merged_by(merge, ours, theirs).ok()
 }
 
-fn check_against_oracle(ours: &[Concurrent], theirs: &[Concurrent]) -> Result<(), TestCaseError> {
+/// Whether meeting in pairs has the same outcome, as usual and if all that can be woven is.
+pub(super) fn check_against_oracle(
+    ours: &[Concurrent],
+    theirs: &[Concurrent],
+) -> Result<(), TestCaseError> {
     let expected = merged_by(oracle::merge, ours, theirs);
-    prop_assert_eq!(merged_by(merge, ours, theirs), expected);
+    prop_assert_eq!(&merged_by(merge, ours, theirs), &expected);
+    prop_assert_eq!(merged_by(oracle::merge_as_if_long, ours, theirs), expected);
     Ok(())
 }
 
@@ -105,6 +111,12 @@ proptest! {
     fn the_index_changes_nothing((ours, theirs) in prop_oneof![2 => both(ALL), 1 => both(SCHEMA)]) {
         let (ours, theirs) = (transactions(&ours, 2), transactions(&theirs, 3));
         check_against_oracle(&ours, &theirs)?;
+    }
+
+    /// Long histories of lists are not carried pair by pair, and that changes nothing either.
+    #[test]
+    fn weaving_changes_nothing(ours in list_actions(), theirs in list_actions()) {
+        check_against_oracle(&transactions(&ours, 2), &transactions(&theirs, 3))?;
     }
 
     /// It does not matter which of the peers merges.
