@@ -237,23 +237,13 @@ impl Authenticator {
         Ok(())
     }
 
-    /// The session that a genuine token names, and its user, if both may still be used.
     async fn live_session(
         &self,
         grant: &TokenGrant,
         now_ms: u64,
     ) -> Result<(LoginSession, User), AuthError> {
-        let (session_id, user_id) = (grant.session_id.clone(), grant.user_id.clone());
-        let (session, user) = self
-            .on_accounts(move |accounts| {
-                Ok((accounts.session(&session_id)?, accounts.user(&user_id)?))
-            })
-            .await?;
-        let user = user.ok_or(AuthError::UserGone)?;
-        let session = session
-            .filter(|session| session.user_id == user.id && now_ms < session.expires_ms)
-            .ok_or(AuthError::SessionEnded)?;
-        if user.disabled { Err(AuthError::UserDisabled) } else { Ok((session, user)) }
+        let grant = grant.clone();
+        self.on_accounts(move |accounts| Ok(live_session(accounts, &grant, now_ms))).await?
     }
 
     /// Runs what blocks where it may; a panic in there goes on in the caller.
@@ -270,6 +260,24 @@ impl Authenticator {
             },
         }
     }
+}
+
+/// The session that a genuine token names, and its user, if both may still be used. Blocks on the storage.
+///
+/// # Errors
+///
+/// Why they may not, or that the storage failed.
+pub fn live_session(
+    accounts: &dyn Accounts,
+    grant: &TokenGrant,
+    now_ms: u64,
+) -> Result<(LoginSession, User), AuthError> {
+    let session = accounts.session(&grant.session_id)?;
+    let user = accounts.user(&grant.user_id)?.ok_or(AuthError::UserGone)?;
+    let session = session
+        .filter(|session| session.user_id == user.id && now_ms < session.expires_ms)
+        .ok_or(AuthError::SessionEnded)?;
+    if user.disabled { Err(AuthError::UserDisabled) } else { Ok((session, user)) }
 }
 
 /// The identifier that is kept under this name; a new one at the first call.

@@ -1,8 +1,16 @@
-//! A server process: the production session machines and integration, over a store.
+//! The server: production code from the endpoint of a connection down to the database, on a disk that can crash.
+//!
+//! A [`Server`] outlives its processes. What one of them decides is decided by the production session machines,
+//! actors and integration; tasks and threads are work at times that are chosen, in any order in which they could run.
 
+mod admission;
+mod connection;
+mod process;
 mod realm;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,32 +19,38 @@ use bailiwick_core::partition::PartitionValue;
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::State;
 use bailiwick_protocol::ident::FileIdent;
-use bailiwick_protocol::message::ClientMessage;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
-use bailiwick_server::realm::Signal;
-use bailiwick_server::session::{
-    Connection, GoAway, Input, Output as SessionOutput, SessionConfig, SessionKey,
-};
-use bailiwick_storage::memory::MemoryStore;
+use bailiwick_server::http::websocket;
+use bailiwick_server::realm::RealmsConfig;
+use bailiwick_server::session::SessionConfig;
+use bailiwick_storage::disk::{Disk, Keeps, Power};
+use bailiwick_storage::redb::{OpenError, RedbOptions, RedbStore};
 use bailiwick_storage::store::{RealmKey, Store};
 use bytes::Bytes;
 
 use super::agenda::Time;
 use super::choices::Choices;
 use super::partition::PARTITION_KEY;
-use realm::Realm;
+use admission::Admission;
+use process::{Config, Process};
 
 /// The server of all partitions.
-#[derive(Debug)]
 pub(crate) struct Server {
-    store: Arc<dyn Store>,
+    disk: Disk,
+    power: Power,
+    process: Process,
+    config: Config,
+    admission: Admission,
     choices: Choices,
-    config: Arc<SessionConfig>,
-    connections: BTreeMap<u64, Served>,
-    realms: BTreeMap<PartitionValue, Realm>,
+    /// The users' latest logins.
+    logins: BTreeMap<String, Login>,
+    login_count: u64,
     outputs: VecDeque<Output>,
+    has_died: bool,
 }
+
+pub(crate) use admission::Login;
 
 /// What comes out of the process.
 #[derive(Debug)]
@@ -51,120 +65,149 @@ pub(crate) enum Output {
     Died,
 }
 
-#[derive(Debug)]
-struct Served {
-    machine: Connection,
-    user: String,
-    version: ProtocolVersion,
-    sessions: BTreeMap<SessionKey, (PartitionValue, Option<FileIdent>)>,
-    heard_at: Time,
-    close_at: Option<Time>,
-}
-
-/// As the real server.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
-const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Memory for pages: simulated files are small.
+const CACHE_LEN: usize = 1 << 18;
+/// The longest body of an UPLOAD: not that of a server, so that it happens that one is too long.
 const MAX_UPLOAD_LEN: usize = 18 << 20;
+/// When worlds begin, in milliseconds since 1970.
+const EPOCH_MS: u64 = 1_700_000_000_000;
 
 impl Server {
     pub(crate) fn new(seed: u64) -> Self {
-        let config = SessionConfig {
-            partition_key: PARTITION_KEY,
-            max_upload_len: MAX_UPLOAD_LEN,
-            max_sessions: 1000,
+        let mut choices = Choices::new(seed);
+        let config = Config {
+            sessions: Arc::new(SessionConfig {
+                partition_key: PARTITION_KEY,
+                max_upload_len: MAX_UPLOAD_LEN,
+                max_sessions: 1000,
+            }),
+            web_socket: websocket::WebSocketConfig::default(),
+            realms: RealmsConfig {
+                download_soft_limit: *choices.pick(&[0, 100, 1000, 1 << 20]),
+                ..RealmsConfig::default()
+            },
+            epoch_ms: EPOCH_MS,
         };
+        let power = Power::default();
+        let disk = Disk::default().with_power(power.clone());
+        let store = open(&disk).expect("a new disk works");
         Self {
-            store: Arc::new(MemoryStore::new()),
-            choices: Choices::new(seed),
-            config: Arc::new(config),
-            connections: BTreeMap::new(),
-            realms: BTreeMap::new(),
+            process: Process::new(store, config.clone(), Time::ZERO, choices.fork()),
+            disk,
+            power,
+            config,
+            admission: Admission::new(),
+            choices,
+            logins: BTreeMap::new(),
+            login_count: 0,
             outputs: VecDeque::new(),
+            has_died: false,
         }
     }
 
-    /// The process ends, and another one begins with what is durable.
-    pub(crate) fn restart(&mut self, _now: Time) {
-        self.connections.clear();
-        self.realms.clear();
+    /// The process ends, unless it has, and another one begins with what the disk has kept.
+    pub(crate) fn restart(&mut self, now: Time) {
+        loop {
+            let keeps = match self.choices.below(4) {
+                0 => Keeps::Nothing,
+                1 => Keeps::Everything,
+                _ => Keeps::Some(self.choices.number()),
+            };
+            let power = Power::default();
+            let disk = self.disk.crashed(keeps).with_power(power.clone());
+            // What the old process does as it is dropped reaches the old disk only, and not even that.
+            self.power.last_for(0);
+            (self.disk, self.power) = (disk, power);
+            // It may also end while it begins.
+            if self.choices.one_in(4) {
+                self.power.last_for(self.choices.below(30));
+            }
+            match open(&self.disk) {
+                Ok(store) if !self.power.is_out() => {
+                    let config = self.config.clone();
+                    self.process = Process::new(store, config, now, self.choices.fork());
+                    break;
+                }
+                Err(error) if !self.power.is_out() => panic!("the store does not open: {error:?}"),
+                Ok(_) | Err(_) => (),
+            }
+        }
         self.outputs.clear();
+        self.has_died = false;
+    }
+
+    /// The power fails after so many events of the disk.
+    pub(crate) fn lose_power_after(&self, events: usize) {
+        self.power.last_for(events);
+    }
+
+    /// How much longer than usual flushing takes.
+    pub(crate) fn set_sync_latency(&mut self, latency: Duration) {
+        self.process.sync_latency = latency;
+    }
+
+    /// The disk: for faults.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) fn connect(&mut self, now: Time, number: u64, version: ProtocolVersion, user: &str) {
-        let served = Served {
-            machine: Connection::new(Arc::clone(&self.config), version, user.to_owned()),
-            user: user.to_owned(),
-            version,
-            sessions: BTreeMap::new(),
-            heard_at: now,
-            close_at: None,
+        let now_ms = self.process.now_ms(now);
+        let accounts = &*self.process.store;
+        let token = match self.logins.get(user) {
+            Some(login) => self.admission.refresh(accounts, &login.refresh_token, now_ms),
+            None => {
+                self.login_count += 1;
+                let login = self.admission.login(accounts, user, self.login_count, now_ms);
+                login.map(|login| {
+                    let token = login.access_token.clone();
+                    self.logins.insert(user.to_owned(), login);
+                    token
+                })
+            }
         };
-        self.connections.insert(number, served);
+        let access = token.and_then(|token| self.admission.verify(accounts, &token, now_ms));
+        match access {
+            Ok(access) => self.process.connect(now, number, version, access),
+            Err(_) => self.outputs.push_back(Output::Close(number)),
+        }
+        self.look(now);
     }
 
     /// Takes a binary message.
     pub(crate) fn receive(&mut self, now: Time, number: u64, message: &Bytes) {
-        let Some(served) = self.connections.get_mut(&number) else { return };
-        served.heard_at = now;
-        let input = match ClientMessage::parse(served.version, message) {
-            Ok(message) => Input::Message(message),
-            Err(error) => Input::Unreadable { refusal: error.refusal(), reason: error.to_string() },
-        };
-        self.handle(now, number, input);
+        self.process.receive(now, number, message);
+        self.look(now);
     }
 
     /// All that was sent on a connection has left.
     pub(crate) fn written(&mut self, now: Time, number: u64) {
-        self.handle(now, number, Input::Writable);
-        let served = self.connections.get(&number);
-        if served.is_some_and(|served| served.machine.is_over()) {
-            self.outputs.push_back(Output::Close(number));
-            self.disconnect(now, number);
-        }
+        self.process.written(now, number);
+        self.look(now);
     }
 
     /// Notices that a connection is gone.
-    pub(crate) fn disconnect(&mut self, _now: Time, number: u64) {
-        self.connections.remove(&number);
-        for realm in self.realms.values_mut() {
-            realm.holders.retain(|_, (holder, _)| *holder != number);
-        }
+    pub(crate) fn disconnect(&mut self, now: Time, number: u64) {
+        self.process.disconnect(now, number);
+        self.look(now);
     }
 
     /// Whether it takes messages on a connection now.
     pub(crate) fn wants_messages(&self, number: u64) -> bool {
-        self.connections.get(&number).is_some_and(|served| served.machine.wants_messages())
+        self.process.wants_messages(number)
     }
 
     /// When there is something to do.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        let steps = self.realms.values().filter_map(Realm::step_at);
-        let due = |served: &Served| served.close_at.unwrap_or(served.heard_at + IDLE_TIMEOUT);
-        let idle = self.connections.values().map(due);
-        steps.chain(idle).min()
+        if self.has_died { None } else { self.process.wake_at() }
     }
 
     /// Does what is due.
     pub(crate) fn wake(&mut self, now: Time) {
-        let due = |served: &Served| served.close_at.unwrap_or(served.heard_at + IDLE_TIMEOUT);
-        let late = self.connections.iter().filter(|(_, served)| due(served) <= now);
-        let due: Vec<u64> = late.map(|(number, _)| *number).collect();
-        for number in due {
-            if self.connections[&number].close_at.is_some() {
-                self.outputs.push_back(Output::Close(number));
-                self.disconnect(now, number);
-            } else {
-                self.handle(now, number, Input::GoAway(GoAway::Idle));
-            }
-        }
-        let due: Vec<PartitionValue> = self
-            .realms
-            .iter()
-            .filter(|(_, realm)| realm.step_at().is_some_and(|at| at <= now))
-            .map(|(value, _)| value.clone())
-            .collect();
-        for value in due {
-            self.integrate(now, &value);
+        if !self.has_died {
+            let power = &self.power;
+            self.process.wake(now, || !power.is_out());
+            self.look(now);
         }
     }
 
@@ -173,118 +216,57 @@ impl Server {
         self.outputs.pop_front()
     }
 
+    /// What is queued beyond its bound, if anything is.
+    pub(crate) fn overrun(&self) -> Option<String> {
+        self.process.overrun()
+    }
+
     /// The objects of a partition.
     pub(crate) fn state(&self, partition: &PartitionValue) -> State {
         let key = realm_key(partition);
-        let schema = self.store.realm(&key).expect("the store works").schema;
+        let schema = self.process.store.realm(&key).expect("the store works").schema;
         let schema = Schema::decode(&schema).expect("the schema can be read");
-        let rows = self.store.scan_objects(&key, &[], None, usize::MAX);
+        let rows = self.process.store.scan_objects(&key, &[], None, usize::MAX);
         State::new(schema, rows.expect("the store works"))
     }
 
     /// The durable entries of a partition after a version.
     pub(crate) fn entries(&self, partition: &PartitionValue, after: ServerVersion) -> Vec<Entry> {
         let (key, last) = (realm_key(partition), ServerVersion(u64::MAX));
-        self.store.entries(&key, after, last, usize::MAX).expect("the store works")
+        self.process.store.entries(&key, after, last, usize::MAX).expect("the store works")
     }
 
     /// The durable record of a client file.
     pub(crate) fn file(&self, partition: &PartitionValue, file: FileIdent) -> Option<ClientFile> {
-        self.store.client_file(&realm_key(partition), file).expect("the store works")
+        self.process.store.client_file(&realm_key(partition), file).expect("the store works")
     }
 
-    fn handle(&mut self, now: Time, number: u64, input: Input) {
-        let mut inputs = VecDeque::from([(number, input)]);
-        while let Some((number, input)) = inputs.pop_front() {
-            let Some(served) = self.connections.get_mut(&number) else { continue };
-            let mut out = Vec::new();
-            served.machine.handle(input, &mut out);
-            for output in out {
-                self.carry_out(now, number, output, &mut inputs);
-            }
+    /// Takes what has come out of the process, unless the power has failed: then nobody hears of it.
+    fn look(&mut self, _now: Time) {
+        if self.has_died {
+            return;
         }
-    }
-
-    fn carry_out(
-        &mut self,
-        now: Time,
-        number: u64,
-        output: SessionOutput,
-        inputs: &mut VecDeque<(u64, Input)>,
-    ) {
-        match output {
-            SessionOutput::Send(message) | SessionOutput::SendFirst(message) => {
-                self.outputs.push_back(Output::Send(number, message.print().into()));
-            }
-            SessionOutput::SendDownload(download) => {
-                self.outputs.push_back(Output::Send(number, download.print().into()));
-            }
-            SessionOutput::Open(key, value) => {
-                self.realm(&value);
-                self.served(number).sessions.insert(key, (value, None));
-            }
-            SessionOutput::Allocate(key) => {
-                let (value, _) = self.served(number).sessions[&key].clone();
-                let user = self.served(number).user.clone();
-                let salt = self.choices.number() >> 1;
-                let file = self.realm(&value).allocate(user, salt.max(1));
-                inputs.push_back((number, Input::Allocated(key, Ok(file))));
-            }
-            SessionOutput::Identify(key, claim) => {
-                let (value, _) = self.served(number).sessions[&key].clone();
-                let user = self.served(number).user.clone();
-                let identified = self.realm(&value).identify(number, key, &claim, &user, inputs);
-                if identified.is_ok() {
-                    self.served(number).sessions.insert(key, (value, Some(claim.file_ident)));
-                }
-                inputs.push_back((number, Input::Identified(key, identified)));
-            }
-            SessionOutput::Upload(key, upload) => {
-                let (value, _) = self.served(number).sessions[&key].clone();
-                let delay = Duration::from_micros(100 + self.choices.number() % 2000);
-                self.realm(&value).upload(now + delay, (number, key), upload);
-            }
-            SessionOutput::Scan(key, file_ident, cursor) => {
-                let (value, _) = self.served(number).sessions[&key].clone();
-                let soft_limit = *self.choices.pick(&[0, 100, 1000, 1 << 20]);
-                let scanned = self.realm(&value).scan(file_ident, cursor, soft_limit);
-                inputs.push_back((number, Input::Scanned(key, Ok(scanned))));
-            }
-            SessionOutput::Release(key) => {
-                if let Some((value, Some(file))) = self.served(number).sessions.remove(&key) {
-                    self.realm(&value).release((number, key), file);
-                }
-            }
-            SessionOutput::Finish | SessionOutput::Close(_) => {
-                self.served(number).close_at = Some(now + CLOSING_TIMEOUT);
-            }
+        if self.power.is_out() {
+            self.process.outputs.clear();
+            self.process.outputs.push_back(Output::Died);
         }
-    }
-
-    fn integrate(&mut self, now: Time, value: &PartitionValue) {
-        let salt = (self.choices.number() >> 1).max(1);
-        let realm = self.realms.get_mut(value).expect("it is due");
-        let committed = realm.integrate(salt, u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        let (head, entries, rejections) = committed;
-        let holders = realm.holders.clone();
-        self.outputs.push_back(Output::Committed(value.clone(), entries));
-        for (file, (number, key)) in holders {
-            let end = rejections.get(&file).cloned();
-            self.handle(now, number, Input::Signal(key, Signal { head, end }));
+        while let Some(output) = self.process.outputs.pop_front() {
+            self.has_died |= matches!(output, Output::Died);
+            self.outputs.push_back(output);
         }
-    }
-
-    fn served(&mut self, number: u64) -> &mut Served {
-        self.connections.get_mut(&number).expect("its machine has just spoken")
-    }
-
-    fn realm(&mut self, value: &PartitionValue) -> &mut Realm {
-        let store = &self.store;
-        let new = || Realm::load(Arc::clone(store), realm_key(value));
-        self.realms.entry(value.clone()).or_insert_with(new)
     }
 }
 
-fn realm_key(value: &PartitionValue) -> RealmKey {
-    RealmKey::new(value.to_key_bytes())
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+fn open(disk: &Disk) -> Result<RedbStore, OpenError> {
+    RedbOptions::default().cache_len(CACHE_LEN).on_backend(disk.clone())
+}
+
+fn realm_key(partition: &PartitionValue) -> RealmKey {
+    websocket::realm_key("sim", partition)
 }

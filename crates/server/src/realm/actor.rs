@@ -364,9 +364,9 @@ impl<C: Callers> Actor<C> {
         answer: C::Scan,
         out: &mut Vec<Output<C>>,
     ) {
-        // Without a record the file is not bound; the session is over, and knows it.
         let (Some(loaded), Some(file)) = (&self.loaded, self.files.get(&file_ident)) else {
-            return;
+            // The file is not bound: the session is over, and is about to hear of it.
+            return out.push(Output::Scanned(answer, Err(RealmError::ShuttingDown)));
         };
         let mut scan = Scan::new(file_ident, cursor, self.config.download_soft_limit);
         let upload_cursor = file.record.acknowledged;

@@ -211,6 +211,11 @@ impl Endpoint {
         self.waiting.pop_front()
     }
 
+    /// How many sessions there are.
+    pub fn session_count(&self) -> usize {
+        self.machine.session_count()
+    }
+
     /// How many messages wait to be written.
     pub fn waiting_count(&self) -> usize {
         self.waiting.len()
