@@ -21,6 +21,7 @@ use bailiwick_core::state::State;
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
+use bailiwick_server::auth::AuthError;
 use bailiwick_server::http::websocket;
 use bailiwick_server::realm::RealmsConfig;
 use bailiwick_server::session::SessionConfig;
@@ -32,7 +33,7 @@ use bytes::Bytes;
 use super::agenda::Time;
 use super::choices::Choices;
 use super::partition::PARTITION_KEY;
-use admission::Admission;
+use admission::{Admission, Login};
 use process::{Config, Process};
 
 /// The server of all partitions.
@@ -49,8 +50,6 @@ pub(crate) struct Server {
     outputs: VecDeque<Output>,
     has_died: bool,
 }
-
-pub(crate) use admission::Login;
 
 /// What comes out of the process.
 #[derive(Debug)]
@@ -146,50 +145,51 @@ impl Server {
         self.process.sync_latency = latency;
     }
 
+    /// A user logs out: their devices are let in no more until they log in anew, and are sent away when it is next
+    /// looked up.
+    pub(crate) fn log_out(&mut self, user: &str) {
+        if let Some(login) = self.logins.remove(user) {
+            // A store that has failed forgets the login with its process.
+            let _ = self.admission.logout(&*self.process.store, &login.refresh_token);
+        }
+        self.look();
+    }
+
     /// The disk: for faults.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
     }
 
+    /// A device of a user connects, with a fresh access token of the user's login. If it is not let in, the
+    /// connection is closed.
     pub(crate) fn connect(&mut self, now: Time, number: u64, version: ProtocolVersion, user: &str) {
         let now_ms = self.process.now_ms(now);
-        let accounts = &*self.process.store;
-        let token = match self.logins.get(user) {
-            Some(login) => self.admission.refresh(accounts, &login.refresh_token, now_ms),
-            None => {
-                self.login_count += 1;
-                let login = self.admission.login(accounts, user, self.login_count, now_ms);
-                login.map(|login| {
-                    let token = login.access_token.clone();
-                    self.logins.insert(user.to_owned(), login);
-                    token
-                })
-            }
-        };
-        let access = token.and_then(|token| self.admission.verify(accounts, &token, now_ms));
+        let access = self
+            .token(user, now_ms)
+            .and_then(|token| self.admission.verify(&*self.process.store, &token, now_ms));
         match access {
             Ok(access) => self.process.connect(now, number, version, access),
             Err(_) => self.outputs.push_back(Output::Close(number)),
         }
-        self.look(now);
+        self.look();
     }
 
     /// Takes a binary message.
     pub(crate) fn receive(&mut self, now: Time, number: u64, message: &Bytes) {
         self.process.receive(now, number, message);
-        self.look(now);
+        self.look();
     }
 
     /// All that was sent on a connection has left.
     pub(crate) fn written(&mut self, now: Time, number: u64) {
         self.process.written(now, number);
-        self.look(now);
+        self.look();
     }
 
     /// Notices that a connection is gone.
     pub(crate) fn disconnect(&mut self, now: Time, number: u64) {
         self.process.disconnect(now, number);
-        self.look(now);
+        self.look();
     }
 
     /// Whether it takes messages on a connection now.
@@ -207,7 +207,7 @@ impl Server {
         if !self.has_died {
             let power = &self.power;
             self.process.wake(now, || !power.is_out());
-            self.look(now);
+            self.look();
         }
     }
 
@@ -241,8 +241,21 @@ impl Server {
         self.process.store.client_file(&realm_key(partition), file).expect("the store works")
     }
 
+    /// An access token of a user, who logs in if need be.
+    fn token(&mut self, user: &str, now_ms: u64) -> Result<String, AuthError> {
+        let accounts = &*self.process.store;
+        if let Some(login) = self.logins.get(user) {
+            return self.admission.refresh(accounts, &login.refresh_token, now_ms);
+        }
+        self.login_count += 1;
+        let login = self.admission.login(accounts, user, self.login_count, now_ms)?;
+        let token = login.access_token.clone();
+        self.logins.insert(user.to_owned(), login);
+        Ok(token)
+    }
+
     /// Takes what has come out of the process, unless the power has failed: then nobody hears of it.
-    fn look(&mut self, _now: Time) {
+    fn look(&mut self) {
         if self.has_died {
             return;
         }

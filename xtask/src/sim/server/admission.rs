@@ -6,9 +6,9 @@ use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 
 /// What a login gives to a device.
 #[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) access_token: String,
-    pub(crate) refresh_token: String,
+pub(super) struct Login {
+    pub(super) access_token: String,
+    pub(super) refresh_token: String,
 }
 
 /// Signs and checks the tokens; the accounts are in the store.

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::Process;
 use crate::sim::agenda::Time;
-use crate::sim::server::realm::Holder;
+use crate::sim::server::connection::Served;
+use crate::sim::server::realm::{Holder, Realm};
 use crate::sim::server::work::{Answer, Asker, Askers, RealmNumber, Work};
 
 impl Process {
@@ -27,9 +28,7 @@ impl Process {
         if let Some(realm) = self.realms.get_mut(&number) {
             realm.is_awake = false;
         }
-        while let Some(command) =
-            self.realms.get_mut(&number).and_then(|realm| realm.next_command())
-        {
+        while let Some(command) = self.realms.get_mut(&number).and_then(Realm::next_command) {
             self.act(now, number, Input::Command(command));
         }
         self.resume(now);
@@ -48,9 +47,7 @@ impl Process {
             self.act(now, number, Input::Command(release));
         }
         let Some(realm) = self.realms.get(&number) else { return };
-        let is_open = |served: &crate::sim::server::connection::Served| {
-            served.sessions.values().any(|bound| bound.realm == number)
-        };
+        let is_open = |served: &Served| served.sessions.values().any(|bound| bound.realm == number);
         let is_used = self.connections.values().any(is_open);
         if realm.actor.is_idle() && realm.commands.is_empty() && !is_used {
             self.numbers.remove(&realm.key);

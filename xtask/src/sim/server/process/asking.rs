@@ -9,6 +9,7 @@ use bailiwick_server::session::{GoAway, Input as SessionInput};
 use super::Process;
 use crate::sim::agenda::Time;
 use crate::sim::server::connection::Bound;
+use crate::sim::server::realm::Realm;
 use crate::sim::server::work::{Answer, Asker, Askers, RealmNumber, Work};
 
 impl Process {
@@ -51,7 +52,7 @@ impl Process {
         let bound =
             self.connections.get(&number).and_then(|served| served.sessions.get(&key.ident));
         let realm = bound.and_then(|bound| self.realms.get(&bound.realm));
-        realm.is_some_and(|realm| realm.is_full())
+        realm.is_some_and(Realm::is_full)
     }
 
     /// Asks for something; what the endpoint wants because of what can be answered at once.
