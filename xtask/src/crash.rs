@@ -183,6 +183,9 @@ impl Killer<'_> {
         }
         let limit = Duration::from_millis(self.args.ready_within);
         let started = Instant::now();
+        self.server.run_bare()?;
+        let bare = started.elapsed();
+        let started = Instant::now();
         self.server.start()?;
         let ready = started.elapsed();
         self.runtime.block_on(async {
@@ -190,7 +193,7 @@ impl Killer<'_> {
             self.reader.download().await
         })?;
         let in_step = started.elapsed();
-        self.figures.add_start(ready, in_step);
+        self.figures.add_start(bare, ready, in_step);
         ensure!(ready <= limit, "the server answered {ready:?} after its start, not in {limit:?}");
         ensure!(
             in_step <= limit,

@@ -100,6 +100,13 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// Runs the program without anything to do.
+    pub(super) fn run_bare(&self) -> Result<()> {
+        let output = Command::new(&self.program).arg("--version").output()?;
+        ensure!(output.status.success(), "bailiwick --version: {}", output.status);
+        Ok(())
+    }
+
     /// What `bailiwick dump` says of a partition.
     pub(super) fn dump(&self, partition: &str) -> Result<Vec<Value>> {
         let partition = Value::from(partition).to_string();
