@@ -74,7 +74,7 @@ const BUSY: u32 = 4;
 /// Kills after which everybody comes to rest and is compared.
 const ROUNDS_UNTIL_REST: u32 = 50;
 /// How long everybody may take to come to rest.
-const REST_TIMEOUT: Duration = Duration::from_secs(120);
+const REST_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Args {
     pub(crate) fn run(self) -> Result<ExitCode> {
@@ -145,12 +145,14 @@ impl Killer<'_> {
     fn run(mut self, choices: &mut Choices, filled: &Filled, folder: &Path) -> Result<Figures> {
         for round in 1..=self.args.times {
             self.round(choices).with_context(|| format!("kill {round}"))?;
-            if round % ROUNDS_UNTIL_REST == 0 || round == self.args.times {
+            if round % ROUNDS_UNTIL_REST == 0 && round < self.args.times {
                 self.rest(folder).with_context(|| format!("at rest after kill {round}"))?;
+                self.fleet.tell("go")?;
             }
             self.bar.set_message(self.figures.progress(self.fleet.ledger().counts()));
             self.bar.inc(1);
         }
+        self.rest(folder).context("at rest in the end")?;
         self.figures.counts = self.fleet.ledger().counts();
         self.fleet.stop()?;
         // Once more, so that what is on the disk is what a crash has left there.
@@ -204,7 +206,7 @@ impl Killer<'_> {
         self.check_problems()
     }
 
-    /// Lets everybody finish what they have begun, and compares what they have.
+    /// Lets everybody finish what they have begun, and compares what they have. Nobody writes until told to go on.
     fn rest(&mut self, folder: &Path) -> Result<()> {
         let deadline = Instant::now() + REST_TIMEOUT;
         self.fleet.upload(deadline)?;
@@ -215,7 +217,7 @@ impl Killer<'_> {
         check::marks(&contents, &self.fleet.ledger())?;
         self.check_problems()?;
         self.figures.rests += 1;
-        self.fleet.tell("go")
+        Ok(())
     }
 
     /// Nobody has met with anything but that the server was not there.
