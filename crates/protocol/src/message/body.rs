@@ -69,6 +69,14 @@ impl Body {
         }
     }
 
+    /// The length of the plain body, in bytes, as the sender announces it.
+    pub fn plain_len(&self) -> u64 {
+        match self {
+            Self::Plain(bytes) => size(bytes.len()),
+            Self::Compressed { uncompressed_len, .. } => *uncompressed_len,
+        }
+    }
+
     /// Whether there is nothing after the header, and so no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bailiwick_core::history::{Claim, ClientFile, ClientType, Rejection, Scan, check_ident};
+use bailiwick_core::history::{
+    Claim, ClientFile, ClientType, Rejection, Scan, Unseen, check_ident,
+};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{DownloadCursor, SaltedVersion, ServerVersion, UploadCursor};
 use bailiwick_storage::store::{Commit, CommitRefused, RealmKey};
 
 use super::command::{Bound, Callers, Command, ConnectionId, IdentifyRefused, Queued, SessionEnd};
 use super::committer::CommitError;
-use super::integration::{Committed, Computed, Loaded, PendingUpload, Step};
+use super::integration::{Committed, Computed, Loaded, PendingUpload, Piece, Step};
 use super::read::{Records, Request};
 use super::recent::Recent;
 use super::registry::RealmsConfig;
@@ -83,6 +85,8 @@ pub struct Actor<C: Callers> {
     asking: Option<Asking<C>>,
     allocations: Vec<Allocation<C>>,
     uploads: BTreeMap<FileIdent, PendingUpload>,
+    /// What steps have left for the next ones of the same client files.
+    unseen: BTreeMap<FileIdent, Unseen>,
     backlog_len: usize,
     working: Option<Working<C>>,
     draining: Vec<C::Drain>,
@@ -158,6 +162,12 @@ enum Phase {
 /// Client files that are asked for while one commit runs; whoever comes then has to come back.
 const MAX_ALLOCATIONS: usize = 4096;
 
+/// Reading fewer entries again takes less than remembering them.
+const MIN_UNSEEN_COUNT: u64 = 128;
+
+/// How many bytes of what others wrote one realm keeps for client files with long queues.
+const MAX_UNSEEN_LEN: usize = 4 << 20;
+
 impl<C: Callers> Actor<C> {
     /// The actor of a realm; it reads when it is asked for something.
     pub fn new(key: RealmKey, config: RealmsConfig) -> Self {
@@ -170,6 +180,7 @@ impl<C: Callers> Actor<C> {
             asking: None,
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
+            unseen: BTreeMap::new(),
             backlog_len: 0,
             working: None,
             draining: Vec::new(),
@@ -399,6 +410,7 @@ impl<C: Callers> Actor<C> {
             && file.queued.is_none()
         {
             self.files.remove(&file_ident);
+            self.unseen.remove(&file_ident);
         }
     }
 
@@ -407,23 +419,40 @@ impl<C: Callers> Actor<C> {
         if self.working.is_some() || (self.allocations.is_empty() && self.uploads.is_empty()) {
             return;
         }
-        let Some(loaded) = &self.loaded else { return };
+        let Some(loaded) = self.loaded.clone() else { return };
         let (allocations, allocating) = std::mem::take(&mut self.allocations)
             .into_iter()
             .map(|Allocation { user_id, answer }| (user_id, answer))
             .unzip();
-        let uploads = std::mem::take(&mut self.uploads);
-        self.backlog_len = 0;
-        let files = uploads
-            .keys()
-            .filter_map(|ident| Some((*ident, self.files.get(ident)?.record.clone())))
-            .collect();
-        let base = uploads.values().filter_map(PendingUpload::base).min();
-        let concurrent =
-            base.and_then(|base| Some(self.recent.after(base)?.cloned().collect::<Vec<_>>()));
-        let step = Step { loaded: loaded.clone(), allocations, uploads, files, concurrent };
+        let uploads = self.take_pieces();
+        let mut step = Step { loaded, allocations, ..Step::default() };
+        let mut read_after = step.loaded.record.head.version;
+        for (ident, pending) in &uploads {
+            let unseen = self.unseen.remove(ident).unwrap_or_default();
+            if let Some(base) = pending.base() {
+                read_after = read_after.min(unseen.reads_after(base));
+            }
+            step.unseen.get_mut().insert(*ident, unseen);
+            if let Some(file) = self.files.get(ident) {
+                step.files.insert(*ident, file.record.clone());
+            }
+        }
+        step.concurrent = self.recent.excerpt(read_after);
+        step.uploads = uploads;
         self.working = Some(Working { allocating, phase: Phase::Computing });
         out.push(Output::Compute(step));
+    }
+
+    /// Takes of what each client file has queued what the next step is to integrate. Those with long queues do not
+    /// make the others wait for all of it.
+    fn take_pieces(&mut self) -> BTreeMap<FileIdent, PendingUpload> {
+        let piece = if self.files.len() > 1 { Piece::SHARED } else { Piece::ALONE };
+        let queues = self.uploads.iter_mut();
+        let pieces: BTreeMap<_, _> =
+            queues.map(|(ident, queued)| (*ident, queued.take(piece))).collect();
+        self.uploads.retain(|_, queued| !queued.changesets.is_empty());
+        self.backlog_len -= pieces.values().map(|piece| piece.cost).sum::<usize>();
+        pieces
     }
 
     fn on_computed(&mut self, computed: Computed, out: &mut Vec<Output<C>>) {
@@ -508,7 +537,8 @@ impl<C: Callers> Actor<C> {
         let Committed { loaded, integration, allocated } = committed;
         let head = loaded.record.head.version;
         self.loaded = Some(loaded);
-        self.recent.extend(&integration.entries);
+        self.recent.extend(&integration.entries, integration.footprints);
+        self.keep(integration.unseen);
         for (ident, record) in integration.client_files {
             if let Some(file) = self.files.get_mut(&ident) {
                 file.record = record;
@@ -529,6 +559,17 @@ impl<C: Callers> Actor<C> {
         out.extend(answers.map(|(answer, file)| Output::Allocated(answer, Ok(file))));
         if !integration.entries.is_empty() {
             out.push(Output::Head(head));
+        }
+    }
+
+    /// Keeps what saves the next steps of client files with long queues from reading the history again.
+    fn keep(&mut self, unseen: Vec<(FileIdent, Unseen)>) {
+        let files = &self.files;
+        self.unseen.extend(unseen.into_iter().filter(|(ident, unseen)| {
+            unseen.entry_count() >= MIN_UNSEEN_COUNT && files.contains_key(ident)
+        }));
+        while self.unseen.values().map(Unseen::byte_len).sum::<usize>() > MAX_UNSEEN_LEN {
+            self.unseen.pop_last();
         }
     }
 
@@ -601,6 +642,7 @@ impl<C: Callers> Actor<C> {
 
     fn forget_realm(&mut self) {
         self.loaded = None;
+        self.unseen.clear();
         if let Some(asking) = &mut self.asking {
             asking.is_outdated = true;
         }

@@ -3,7 +3,8 @@
 //! Reads and computes on a thread that may block; nothing is changed before the commit.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use bailiwick_core::history::{
     Base, ClientFile, ConcurrentHistory, Entry, Integration, IntegrationError, RejectedUpload,
     Rejection, Unseen, Upload, UploadedChangeset, integrate,
 };
+use bailiwick_core::merge::Footprint;
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::{ObjectRow, ObjectStore};
 use bailiwick_protocol::ident::{FileIdent, Salt};
@@ -19,6 +21,7 @@ use bailiwick_protocol::version::{ServerVersion, UploadCursor};
 use bailiwick_storage::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 use bytes::Bytes;
 
+use super::recent::Excerpt;
 use super::scan::{PAGE_COUNT, PAGE_LEN};
 use super::{Chain, RealmError};
 use crate::session::AcceptedUpload;
@@ -35,9 +38,25 @@ pub(super) struct Loaded {
 pub(super) struct PendingUpload {
     pub(super) progress: UploadCursor,
     pub(super) locked: ServerVersion,
-    pub(super) changesets: Vec<UploadedChangeset>,
+    pub(super) changesets: VecDeque<UploadedChangeset>,
     /// The memory that it takes, in bytes.
     pub(super) cost: usize,
+}
+
+/// What a step takes of what one client file has queued: whatever reaches one of these first is the last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) max_count: usize,
+    /// In bytes of changesets.
+    pub(super) max_len: usize,
+}
+
+impl Piece {
+    /// While others hold client files of the realm, who wait for a step that runs and then for their own: about what
+    /// the disk needs for a commit.
+    pub(super) const SHARED: Self = Self { max_count: 128, max_len: 32 << 10 };
+    /// While nobody else waits: decoded changesets take much more memory than this.
+    pub(super) const ALONE: Self = Self { max_count: 8192, max_len: 2 << 20 };
 }
 
 /// What is to be done.
@@ -49,8 +68,10 @@ pub struct Step {
     pub(super) uploads: BTreeMap<FileIdent, PendingUpload>,
     /// The records of the uploading client files.
     pub(super) files: HashMap<FileIdent, ClientFile>,
-    /// The entries after the oldest base of all changesets, if they were at hand.
-    pub(super) concurrent: Option<Vec<Entry>>,
+    /// The entries after the oldest base of all changesets, or those that were at hand.
+    pub(super) concurrent: Excerpt,
+    /// What earlier steps have left for this one; whoever computes it takes it.
+    pub(super) unseen: RefCell<BTreeMap<FileIdent, Unseen>>,
 }
 
 /// What a step takes from outside: what time it is, and what nobody can guess.
@@ -100,7 +121,7 @@ impl Computed {
 impl PendingUpload {
     /// The oldest base of its changesets.
     pub(super) fn base(&self) -> Option<ServerVersion> {
-        self.changesets.first().map(|changeset| changeset.cursor.last_integrated_server_version)
+        self.changesets.front().map(|changeset| changeset.cursor.last_integrated_server_version)
     }
 
     /// Takes what the same client file has queued later.
@@ -110,12 +131,37 @@ impl PendingUpload {
         self.changesets.extend(newer.changesets);
         self.cost += newer.cost;
     }
+
+    /// Takes what comes first.
+    ///
+    /// What is taken ends where the device was when it made the last changeset of it; the promise not to ask again for
+    /// old versions holds as soon as it is given.
+    pub(super) fn take(&mut self, piece: Piece) -> Self {
+        let (mut count, mut len, mut cost) = (0, 0, 0);
+        for changeset in &self.changesets {
+            if count == piece.max_count || len >= piece.max_len {
+                break;
+            }
+            count += 1;
+            len += changeset.bytes.len();
+            cost += changeset.bytes.len() + size_of::<UploadedChangeset>();
+        }
+        if count == self.changesets.len() {
+            return std::mem::take(self);
+        }
+        let changesets: VecDeque<_> = self.changesets.drain(..count).collect();
+        let progress = changesets.back().map_or(self.progress, |last| last.cursor);
+        // Their message stays in memory until all of it is integrated.
+        let cost = cost.min(self.cost);
+        self.cost -= cost;
+        Self { progress, locked: self.locked, changesets, cost }
+    }
 }
 
 impl From<AcceptedUpload> for PendingUpload {
     fn from(upload: AcceptedUpload) -> Self {
         let AcceptedUpload { progress, locked, changesets, cost, .. } = upload;
-        Self { progress, locked, changesets, cost }
+        Self { progress, locked, changesets: changesets.into(), cost }
     }
 }
 
@@ -176,6 +222,7 @@ fn integrate_step(store: &dyn Store, key: &RealmKey, step: &Step, given: &Given)
     let Loaded { record, schema } = &step.loaded;
     let base =
         Base { head: record.head.version, cumulative_len: record.cumulative_len, salt, now_ms };
+    let mut unseen = step.unseen.take();
     let uploads: Vec<Upload> = step
         .uploads
         .iter()
@@ -185,17 +232,12 @@ fn integrate_step(store: &dyn Store, key: &RealmKey, step: &Step, given: &Given)
                 file: step.files.get(ident)?.clone(),
                 progress: pending.progress,
                 locked: pending.locked,
-                changesets: pending.changesets.clone(),
-                unseen: Unseen::default(),
+                changesets: pending.changesets.iter().cloned().collect(),
+                unseen: unseen.remove(ident).unwrap_or_default(),
             })
         })
         .collect();
-    let realm = RealmReader {
-        store,
-        key,
-        head: record.head.version,
-        concurrent: step.concurrent.as_deref(),
-    };
+    let realm = RealmReader { store, key, head: record.head.version, concurrent: &step.concurrent };
     let mut objects = Transaction::new(schema, &realm);
     let integration =
         integrate(&base, &realm, &mut objects, uploads).map_err(|error| match error {
@@ -265,19 +307,27 @@ struct RealmReader<'a> {
     store: &'a dyn Store,
     key: &'a RealmKey,
     head: ServerVersion,
-    concurrent: Option<&'a [Entry]>,
+    concurrent: &'a Excerpt,
 }
 
 impl ConcurrentHistory for RealmReader<'_> {
     type Error = StorageError;
 
     fn entries(&self, after: ServerVersion) -> Result<Cow<'_, [Entry]>, StorageError> {
-        if let Some(entries) = self.concurrent {
+        let Excerpt { after: known_after, entries, .. } = self.concurrent;
+        if after >= *known_after {
             let first = entries.partition_point(|entry| entry.version.version <= after);
             return Ok(entries[first..].into());
         }
-        let until = self.head.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
+        let until =
+            self.head.min(*known_after).min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
         Ok(self.store.entries(self.key, after, until, PAGE_LEN)?.into())
+    }
+
+    fn footprint(&self, version: ServerVersion) -> Option<&Footprint> {
+        let Excerpt { after, footprints, .. } = self.concurrent;
+        let at = version.0.checked_sub(after.next().0)?;
+        footprints.get(usize::try_from(at).ok()?)
     }
 
     fn reciprocals(

@@ -15,6 +15,7 @@ use bailiwick_storage::store::{RealmKey, Store};
 use super::*;
 use crate::clock::SystemClock;
 use device::{Device, item, schema};
+use integration::Piece;
 use store::TestStore;
 
 /// How long anything may take; nothing comes near it unless something is wrong.
@@ -194,6 +195,34 @@ async fn uploads_that_gather_while_a_commit_runs_become_one_commit() {
     assert_eq!(store.batches()[before.len()..], [1, 1]);
     let head = devices[0].head();
     assert_eq!(head, ServerVersion(2 + 5 * 3));
+}
+
+#[tokio::test]
+async fn a_long_queue_holds_up_others_for_a_piece_of_it() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut other = Device::new(&realms, "realm", 1).await;
+    let mut offline = Device::new(&realms, "realm", 2).await;
+    other.upload(&[schema()]).await;
+    other.acknowledged().await;
+    store.hold();
+    offline.upload(&(0..1000).map(item).collect::<Vec<_>>()).await;
+    until("the first piece is to be committed", || store.is_holding()).await;
+    other.upload(&[item(1000)]).await;
+    other.barrier().await;
+    store.let_go();
+    other.acknowledged().await;
+    offline.acknowledged().await;
+
+    let head = store.realm(&key("realm")).unwrap().head.version;
+    let entries = store.entries(&key("realm"), ServerVersion(0), head, usize::MAX).unwrap();
+    let (of_other, of_offline): (Vec<_>, Vec<_>) =
+        entries.iter().partition(|entry| entry.origin_file_ident == other.ident);
+    // After the schema and the piece that ran.
+    let versions = of_other.iter().map(|entry| entry.version.version.0);
+    assert_eq!(versions.collect::<Vec<_>>(), [1, 1 + Piece::SHARED.max_count as u64 + 1]);
+    let integrated = of_offline.iter().map(|entry| entry.client_version.0);
+    assert!(integrated.eq(1..=1000), "all of the queue, in order");
 }
 
 #[tokio::test]

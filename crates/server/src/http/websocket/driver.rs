@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick_protocol::ident::{FileIdent, SessionIdent};
+use bailiwick_protocol::message::{Body, ClientMessage, Upload};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -116,6 +119,11 @@ enum Event {
     Lost(SessionKey),
 }
 
+/// What a shorter message can inflate to takes next to no time.
+const MIN_COMPRESSED_LEN: usize = 1024;
+/// Bytes from which on an UPLOAD is inflated elsewhere: others wait for this thread.
+const MIN_PLAIN_LEN: u64 = 64 * 1024;
+
 impl Driver {
     fn new(sync: Arc<SyncState>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
         let now_ms = sync.api.clock.now_ms();
@@ -177,7 +185,10 @@ impl Driver {
                 Happened::Received(Some(Ok(Message::Close(_))) | None) => return,
                 Happened::Received(Some(Ok(message))) => {
                     self.receive(match message {
-                        Message::Binary(bytes) => Received::Binary(bytes),
+                        Message::Binary(bytes) => {
+                            let max_len = self.sync.sessions.max_upload_len;
+                            read(self.peer.version, bytes, max_len).await
+                        }
                         Message::Text(_) => Received::Text,
                         _ => Received::Control,
                     })
@@ -367,6 +378,31 @@ impl Driver {
                 None
             }
         }
+    }
+}
+
+/// Reads a message; on a thread of its own, if that takes time.
+async fn read(version: ProtocolVersion, bytes: Bytes, max_len: usize) -> Received {
+    if bytes.len() < MIN_COMPRESSED_LEN {
+        return Received::Binary(bytes);
+    }
+    match ClientMessage::parse(version, &bytes) {
+        Ok(ClientMessage::Upload(upload)) if upload.body.plain_len() >= MIN_PLAIN_LEN => {
+            let inflated = spawn_blocking(move || inflate(upload, max_len)).await;
+            inflated.map_or(Received::Binary(bytes), |upload| {
+                Received::Message(ClientMessage::Upload(upload))
+            })
+        }
+        Ok(message) => Received::Message(message),
+        Err(_) => Received::Binary(bytes),
+    }
+}
+
+/// The same with a plain body; as it was, if it cannot be inflated: the state machine says why.
+fn inflate(upload: Upload, max_len: usize) -> Upload {
+    match upload.body.inflate(max_len) {
+        Ok(plain) => Upload { body: Body::Plain(plain), ..upload },
+        Err(_) => upload,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Endpoint {
 pub enum Received {
     /// A message.
     Binary(Bytes),
+    /// The same, read already.
+    Message(ClientMessage),
     /// A message that cannot be one of this protocol.
     Text,
     /// The beginning of a message that is longer than any may be.
@@ -124,15 +126,9 @@ impl Endpoint {
         self.heard_at = now;
         let (refusal, reason) = match received {
             Received::Control => return,
+            Received::Message(message) => return self.on_message(message, latest, out),
             Received::Binary(bytes) => match ClientMessage::parse(self.version, &bytes) {
-                Ok(message) => {
-                    if let ClientMessage::Mark(mark) = &message
-                        && let Some((key, signal)) = latest(mark.session)
-                    {
-                        self.handle(Input::Signal(key, signal), out);
-                    }
-                    return self.handle(Input::Message(message), out);
-                }
+                Ok(message) => return self.on_message(message, latest, out),
                 Err(error) => (error.refusal(), error.to_string()),
             },
             Received::Text => {
@@ -145,6 +141,20 @@ impl Endpoint {
             }
         };
         self.handle(Input::Unreadable { refusal, reason }, out);
+    }
+
+    fn on_message(
+        &mut self,
+        message: ClientMessage,
+        latest: impl FnOnce(SessionIdent) -> Option<(SessionKey, Signal)>,
+        out: &mut Vec<Request>,
+    ) {
+        if let ClientMessage::Mark(mark) = &message
+            && let Some((key, signal)) = latest(mark.session)
+        {
+            self.handle(Input::Signal(key, signal), out);
+        }
+        self.handle(Input::Message(message), out);
     }
 
     /// Takes anything else that happened.
