@@ -10,7 +10,8 @@
 //! | `one_field` | 1000 | 0.8 ms | 3.8 ms |
 //! | `distinct_fields` | 1000 | 1.1 ms | 48 ms |
 //!
-//! The `list_` shapes change one list; twice as many changesets take twice as long and a little more.
+//! The `list_` shapes change one list. 10,000 changesets a side take 1.8 to 2.8 times as long as 5,000, measured in one
+//! run of a busy machine.
 
 use std::hint::black_box;
 use std::time::Duration;

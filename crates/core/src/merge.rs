@@ -93,8 +93,8 @@ impl Concurrent {
 ///
 /// Takes time in proportion to the instructions of both sides and to the pairs that can conflict: those on one
 /// field or dictionary entry; those on one element of a list. For instructions that insert, erase and set the
-/// elements of one list it is in proportion to their number and its logarithm. That is the product where moves or
-/// clears are among them, or many insertions where elements come and go.
+/// elements of one list it is in proportion to their number and its logarithm. It is the product where moves or
+/// clears are among them, or where many insertions meet erasures and clocks that go back.
 ///
 /// # Errors
 ///

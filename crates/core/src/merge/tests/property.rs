@@ -117,6 +117,8 @@ proptest! {
     #[test]
     fn weaving_changes_nothing(ours in list_actions(), theirs in list_actions()) {
         check_against_oracle(&transactions(&ours, 2), &transactions(&theirs, 3))?;
+        let (ours, theirs) = (steady_transactions(&ours, 2), steady_transactions(&theirs, 3));
+        check_against_oracle(&ours, &theirs)?;
     }
 
     /// It does not matter which of the peers merges.

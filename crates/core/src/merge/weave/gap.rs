@@ -10,7 +10,8 @@
 //! tree do for each stretch of the incoming side in which its clocks do not go back.
 //!
 //! An erasure next to the gap makes it wider, and may have come before or after the insertions that are seen there
-//! now. Then the changes between the two nearest elements that last are replayed one after the other.
+//! now. Mostly the insertion stays at one place of the tree even so: always if somebody takes back what he has just
+//! typed. Else the changes between the two nearest elements that last are replayed one after the other.
 
 use std::ops::Range;
 
@@ -68,7 +69,7 @@ impl Weave {
         }
         let (front, near_front) = forest.split(front, LASTING, forest.sums(front).lasting);
         let (near_back, back) = forest.split_uncounted(back, LASTING);
-        let [near_front, near_back] = self.replay([near_front, gap, near_back], disc);
+        let [near_front, near_back] = self.part_unsteady([near_front, gap, near_back], disc);
         [self.forest.join(front, near_front), self.forest.join(near_back, back)]
     }
 
@@ -91,18 +92,52 @@ impl Weave {
 
     /// Splits what is between two elements that last: what is in front of the gap, what the incoming side has
     /// inserted into it, and what is behind it.
-    fn replay(&mut self, parts: [u32; 3], disc: Disc) -> [u32; 2] {
-        let sums = parts.map(|part| self.forest.sums(part));
-        if sums.iter().all(|sums| sums.earliest == NONE) {
-            return [parts[0], parts[2]];
+    fn part_unsteady(&mut self, [front, gap, back]: [u32; 3], disc: Disc) -> [u32; 2] {
+        let born = [front, gap, back].map(|part| self.forest.sums(part).earliest);
+        let earliest = born.into_iter().min().unwrap_or(NONE);
+        if earliest == NONE {
+            return [front, back];
         }
+        let [earlier, last] = self.clock.stretch(earliest, disc);
+        let (passed, rest) = self.forest.split_behind_last_born(gap, earlier);
+        if last == number(self.strands.len()) && self.is_straight([front, passed, back], earlier) {
+            return [self.forest.join(front, passed), self.forest.join(rest, back)];
+        }
+        self.replay([front, passed, rest, back], disc)
+    }
+
+    /// Whether an insertion that passes all elements until `time`, and none from then on, stays at one place of the
+    /// tree: between `passed` and what is behind it.
+    ///
+    /// Until `time` it stands in front of the first element of `back`, if that lives so long. Later it stands behind
+    /// the last that lives then, and if that dies, behind the last that still lives; what is born behind that
+    /// has to be on the other side.
+    fn is_straight(&mut self, [front, passed, back]: [u32; 3], mut time: u32) -> bool {
+        if self.forest.first(back).is_some_and(|node| node.dies <= time) {
+            return false;
+        }
+        loop {
+            let forest = &self.forest;
+            let survivor = forest.last_survivor(passed, time);
+            match survivor.or_else(|| forest.last_survivor(front, time)) {
+                Some(node) if node.born > time => return false,
+                Some(node) if node.dies != NONE => time = node.dies,
+                _ => return true,
+            }
+            self.toil += 1;
+        }
+    }
+
+    /// Splits what is between two elements that last by what happens there, one after the other; the gap begins
+    /// around the two inner parts.
+    fn replay(&mut self, parts: [u32; 4], disc: Disc) -> [u32; 2] {
+        let [front, passed, rest, _] = parts.map(|part| self.forest.sums(part).nodes as usize);
         let mut nodes = Vec::new();
         for part in parts {
             nodes.append(&mut self.forest.fell(part));
         }
         self.toil += nodes.len();
-        let [front, gap, _] = sums.map(|sums| sums.nodes as usize);
-        let is_front = self.walk(&nodes, front..front + gap, disc);
+        let is_front = self.walk(&nodes, front..front + passed + rest, disc);
         let mut sides = [NONE; 2];
         for (node, is_front) in nodes.into_iter().zip(is_front) {
             let side = &mut sides[usize::from(!is_front)];

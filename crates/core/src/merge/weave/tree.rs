@@ -53,6 +53,8 @@ pub(super) struct Sums {
     pub(super) dying: u32,
     /// When the first of its own was born; [`NONE`] if it has none here.
     pub(super) earliest: u32,
+    /// When the last element dies; [`NONE`] if one does not.
+    last_death: u32,
 }
 
 /// A number that grows from node to node.
@@ -242,6 +244,23 @@ impl Forest {
         }
     }
 
+    /// The last node that lives on after `time`, or that is born only then.
+    pub(super) fn last_survivor(&self, tree: u32, time: u32) -> Option<&Node> {
+        if self.sums(tree).last_death <= time {
+            return None;
+        }
+        let mut node = self.node(tree);
+        loop {
+            if self.sums(node.right).last_death > time {
+                node = self.node(node.right);
+            } else if node.dies > time {
+                return Some(node);
+            } else {
+                node = self.node(node.left);
+            }
+        }
+    }
+
     /// The last node of a tree, if it has one.
     pub(super) fn last(&self, tree: u32) -> Option<&Node> {
         let mut last = self.nodes.get(tree as usize)?;
@@ -360,13 +379,14 @@ impl Node {
             lasting: if self.is_lasting() { len } else { 0 },
             dying: u32::from(dies != NONE),
             earliest: if born == 0 { NONE } else { born },
+            last_death: dies,
         }
     }
 }
 
 impl Sums {
     pub(super) const EMPTY: Self =
-        Self { nodes: 0, before: 0, after: 0, lasting: 0, dying: 0, earliest: NONE };
+        Self { nodes: 0, before: 0, after: 0, lasting: 0, dying: 0, earliest: NONE, last_death: 0 };
 
     /// Whether the incoming side inserts or erases something here.
     pub(super) fn is_changed(&self) -> bool {
@@ -382,5 +402,6 @@ impl AddAssign for Sums {
         self.lasting += other.lasting;
         self.dying += other.dying;
         self.earliest = self.earliest.min(other.earliest);
+        self.last_death = self.last_death.max(other.last_death);
     }
 }
