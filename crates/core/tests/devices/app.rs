@@ -20,7 +20,6 @@ use bailiwick_core::schema::{Column, Slot, ValueType};
 use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State, Value};
 use bailiwick_protocol::changeset::{CollectionKind, Instruction, Link, Payload, UpdateKind};
 
-use super::cases::Clocks;
 use super::schema::{ALWAYS_LIST, AppVersion, FLAT_LIST};
 use super::writer::{Hop, Place, Writer, size};
 
@@ -31,6 +30,15 @@ pub(super) struct Action {
     pub(super) object: u8,
     /// All other choices follow from it.
     pub(super) seed: u16,
+}
+
+/// What the clocks of devices do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clocks {
+    /// They agree, and do not go back.
+    Steady,
+    /// They show anything.
+    Jumping,
 }
 
 /// What the apps of one case are like.

@@ -9,15 +9,6 @@ use super::hostile::POISONS;
 use super::server::NODES;
 use super::world::Event;
 
-/// What the clocks of devices do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Clocks {
-    /// They agree, and do not go back.
-    Steady,
-    /// They show anything.
-    Jumping,
-}
-
 fn actions(count: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Action>> {
     let action = (any::<u8>(), any::<u8>(), any::<u16>());
     vec(action.prop_map(|(what, object, seed)| Action { what, object, seed }), count)

@@ -16,8 +16,8 @@ mod writer;
 
 use proptest::prelude::*;
 
-use app::Style;
-use cases::{Clocks, cases};
+use app::{Clocks, Style};
+use cases::cases;
 use world::World;
 
 /// Changesets of a DOWNLOAD after which a device may be interrupted.

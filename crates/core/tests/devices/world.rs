@@ -9,8 +9,7 @@ use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{DownloadCursor, OriginTimestamp};
 use proptest::prelude::*;
 
-use super::app::{Action, Style};
-use super::cases::Clocks;
+use super::app::{Action, Clocks, Style};
 use super::device::Device;
 use super::hostile::{self, Poison};
 use super::message::{DownloadMessage, UploadMessage};
