@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use crate::step::{Steps, cargo};
-use crate::{test, tidy};
+use crate::{fuzz, test, tidy};
 
-/// Runs exactly what CI runs: formatting, tidy, clippy with warnings denied, docs, every test.
+/// Runs exactly what CI runs: formatting, tidy, clippy with warnings denied, docs, every test, a while of
+/// each fuzz target.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Everything but the tests.
@@ -21,6 +22,9 @@ const CRATES: [&str; 5] = [
     "bailiwick-server",
     "bailiwick-client",
 ];
+
+/// How long each fuzz target runs, in seconds.
+const FUZZ_S: u64 = 20;
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
@@ -38,6 +42,7 @@ impl Args {
         steps.command(cargo(&doc).env("RUSTDOCFLAGS", "-D warnings"))?;
         if !self.skip_tests {
             test::run(&mut steps, None)?;
+            fuzz::check(&mut steps, FUZZ_S)?;
         }
         steps.print_summary();
         Ok(())

@@ -11,8 +11,10 @@ pub mod vectors;
 
 mod bench;
 mod check;
+mod coverage;
 mod crash;
 mod demo;
+mod fuzz;
 mod load;
 mod sim;
 mod step;
@@ -47,6 +49,8 @@ enum Command {
     CrashWriter(crash::WriterArgs),
     Sim(sim::Args),
     Load(load::Args),
+    Fuzz(fuzz::Args),
+    Coverage(coverage::Args),
 }
 
 impl Cli {
@@ -63,6 +67,8 @@ impl Cli {
             Command::CrashWriter(args) => ended(args.run()),
             Command::Sim(args) => ended(args.run()),
             Command::Load(args) => ended(args.run()),
+            Command::Fuzz(args) => exit_code(args.run()),
+            Command::Coverage(args) => exit_code(args.run()),
         }
     }
 }

@@ -1,0 +1,55 @@
+//! Partition values: every spelling of one leads to the same realm, and no two values to one.
+
+use bailiwick_core::partition::{MAX_LEN, PartitionKey, PartitionType, PartitionValue};
+use bailiwick_server::http::websocket::realm_key;
+
+use crate::memory;
+
+/// Takes any bytes as the text of a BIND, and as the key of a store.
+pub fn run(bytes: &[u8]) {
+    if let Ok(value) = PartitionValue::from_key_bytes(bytes) {
+        assert_eq!(value.to_key_bytes(), bytes);
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let limit = 128 * bytes.len().min(MAX_LEN) + 4096;
+    let parsed = memory::within(limit, || PartitionValue::parse(text));
+    let value = match parsed {
+        Ok(value) => value,
+        Err(error) => {
+            assert!(error.to_string().len() < 200, "a short error: {error}");
+            return;
+        }
+    };
+    let json = value.to_json();
+    if json.len() <= MAX_LEN {
+        assert_eq!(PartitionValue::parse(&json).as_ref(), Ok(&value));
+    }
+    let key = value.to_key_bytes();
+    assert_eq!(PartitionValue::from_key_bytes(&key).as_ref(), Ok(&value));
+    assert_eq!(PartitionValue::parse(&format!(" {text}\n")).as_ref().ok(), fitting(text, &value));
+    assert_ne!(realm_key("app", &value), realm_key("ap", &value));
+    bind(text, &value);
+    let _ = value.to_string();
+}
+
+/// The value, if the text is still short enough with two blanks.
+fn fitting<'a>(text: &str, value: &'a PartitionValue) -> Option<&'a PartitionValue> {
+    (text.len() + 2 <= MAX_LEN).then_some(value)
+}
+
+/// A value is let in by the keys of its own type, and null by those that are not required.
+fn bind(text: &str, value: &PartitionValue) {
+    let types =
+        [PartitionType::String, PartitionType::Long, PartitionType::ObjectId, PartitionType::Uuid];
+    for partition_type in types {
+        for required in [false, true] {
+            let bound = PartitionKey { partition_type, required }.bind(text);
+            let fits = match value {
+                PartitionValue::Null => !required,
+                value => value.type_name() == partition_type.name(),
+            };
+            assert_eq!(bound.is_ok(), fits);
+            assert!(bound.is_err() || bound.as_ref() == Ok(value));
+        }
+    }
+}
