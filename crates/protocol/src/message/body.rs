@@ -2,6 +2,10 @@
 //!
 //! Spec: wire protocol, section 4.3.
 
+mod sample;
+
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -33,9 +37,10 @@ impl Default for Body {
 
 impl Body {
     /// The body for a plain one: compressed if it is longer than [`COMPRESSION_THRESHOLD`] and that makes it
-    /// smaller.
+    /// smaller, unless a sample of it looks random.
     pub fn compress(plain: Bytes) -> Self {
-        match deflate(plain.len(), |deflater| deflater.write(&plain)) {
+        let sample = || sample::looks_random([&*plain].into_iter());
+        match deflate(plain.len(), sample, |deflater| deflater.write(&plain)) {
             Some(bytes) => {
                 Self::Compressed { uncompressed_len: size(plain.len()), bytes: bytes.into() }
             }
@@ -178,7 +183,8 @@ pub(crate) fn print_with<E: Entry>(
 /// Compresses the entries, which are `plain_len` bytes in all, if that is worth it.
 fn deflate_entries<E: Entry>(entries: &[E], plain_len: usize) -> Option<Vec<u8>> {
     let mut head = Vec::new();
-    deflate(plain_len, |deflater| {
+    let sample = || sample::looks_random(entries.iter().map(|entry| &**entry.changeset()));
+    deflate(plain_len, sample, |deflater| {
         entries.iter().all(|entry| {
             head.clear();
             entry::push_head(&mut head, entry);
@@ -189,26 +195,36 @@ fn deflate_entries<E: Entry>(entries: &[E], plain_len: usize) -> Option<Vec<u8>>
 
 /// Compresses what `feed` writes, `plain_len` bytes in all, if that is worth it. `feed` gives up, by returning
 /// false, once a write fails.
-fn deflate(plain_len: usize, feed: impl FnOnce(&mut Deflater) -> bool) -> Option<Vec<u8>> {
-    if plain_len <= COMPRESSION_THRESHOLD {
+fn deflate(
+    plain_len: usize,
+    looks_random: impl FnOnce() -> bool,
+    feed: impl FnOnce(&mut Deflater<'_>) -> bool,
+) -> Option<Vec<u8>> {
+    if plain_len <= COMPRESSION_THRESHOLD || looks_random() {
         return None;
     }
-    let mut deflater = Deflater::new(plain_len - 1);
-    if feed(&mut deflater) { deflater.finish() } else { None }
+    DEFLATE.with_borrow_mut(|stream| {
+        stream.reset();
+        let mut deflater = Deflater { stream, out: Vec::with_capacity(plain_len - 1) };
+        if feed(&mut deflater) { deflater.finish() } else { None }
+    })
+}
+
+thread_local! {
+    /// As devices do it: the fastest level, a full header. Kept, since it takes some hundred KB, and longer to allocate
+    /// than to compress an ordinary message with.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
+    /// Kept for the same reason.
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
 }
 
 /// A zlib stream that grows up to a fixed length.
-struct Deflater {
-    stream: Compress,
+struct Deflater<'a> {
+    stream: &'a mut Compress,
     out: Vec<u8>,
 }
 
-impl Deflater {
-    fn new(max_len: usize) -> Self {
-        // As devices do it: the fastest level, a full header.
-        Self { stream: Compress::new(Compression::fast(), true), out: Vec::with_capacity(max_len) }
-    }
-
+impl Deflater<'_> {
     /// Whether there was room for what `piece` added.
     fn write(&mut self, mut piece: &[u8]) -> bool {
         while !piece.is_empty() {
@@ -246,29 +262,41 @@ fn inflate(bytes: &[u8], announced: u64, limit: usize) -> Result<Bytes, InflateE
     }
     // One more than announced, so that it shows if there is more.
     let mut plain = Vec::with_capacity(len.saturating_add(1));
-    let mut stream = Decompress::new(true);
-    let mut rest = bytes;
-    let has_ended = loop {
-        let before = (rest.len(), plain.len());
-        let read_before = stream.total_in();
-        let status = stream
-            .decompress_vec(rest, &mut plain, FlushDecompress::Finish)
-            .map_err(InflateError::Corrupt)?;
-        let read = usize::try_from(stream.total_in() - read_before)
-            .expect("no more is read than there is in memory");
-        rest = &rest[read..];
-        if status == Status::StreamEnd {
-            break rest.is_empty();
-        }
-        if plain.len() > len || (rest.len(), plain.len()) == before {
-            break false;
-        }
-    };
+    let has_ended = INFLATE.with_borrow_mut(|stream| {
+        stream.reset(true);
+        inflate_to(&mut plain, stream, bytes, len)
+    })?;
     if plain.len() > len || (has_ended && plain.len() < len) {
         Err(InflateError::WrongLength { announced, actual: plain.len() })
     } else if has_ended {
         Ok(plain.into())
     } else {
         Err(InflateError::WrongEnd)
+    }
+}
+
+/// Whether the stream ends where `bytes` do; gives up once there is more than `len` of it.
+fn inflate_to(
+    plain: &mut Vec<u8>,
+    stream: &mut Decompress,
+    bytes: &[u8],
+    len: usize,
+) -> Result<bool, InflateError> {
+    let mut rest = bytes;
+    loop {
+        let before = (rest.len(), plain.len());
+        let read_before = stream.total_in();
+        let status = stream
+            .decompress_vec(rest, plain, FlushDecompress::Finish)
+            .map_err(InflateError::Corrupt)?;
+        let read = usize::try_from(stream.total_in() - read_before)
+            .expect("no more is read than there is in memory");
+        rest = &rest[read..];
+        if status == Status::StreamEnd {
+            return Ok(rest.is_empty());
+        }
+        if plain.len() > len || (rest.len(), plain.len()) == before {
+            return Ok(false);
+        }
     }
 }
