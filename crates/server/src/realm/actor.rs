@@ -85,6 +85,8 @@ pub struct Actor<C: Callers> {
     asking: Option<Asking<C>>,
     allocations: Vec<Allocation<C>>,
     uploads: BTreeMap<FileIdent, PendingUpload>,
+    /// There is more in `uploads` than how far devices have got.
+    is_due: bool,
     /// What steps have left for the next ones of the same client files.
     unseen: BTreeMap<FileIdent, Unseen>,
     backlog_len: usize,
@@ -180,6 +182,7 @@ impl<C: Callers> Actor<C> {
             asking: None,
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
+            is_due: false,
             unseen: BTreeMap::new(),
             backlog_len: 0,
             working: None,
@@ -361,6 +364,7 @@ impl<C: Callers> Actor<C> {
                     return out.push(Output::End(ident, SessionEnd::Overloaded));
                 }
                 self.backlog_len += upload.cost;
+                self.is_due |= !upload.changesets.is_empty();
                 file.queued = Some((upload.progress, upload.locked));
                 self.uploads.entry(ident).or_default().append(upload.into());
             }
@@ -399,6 +403,8 @@ impl<C: Callers> Actor<C> {
             && file.holder.as_ref().is_some_and(|holder| holder.connection == connection)
         {
             file.holder = None;
+            // Nothing may come for long that what it has queued could go with.
+            self.is_due |= file.queued.is_some();
             out.push(Output::Unbound(file_ident));
             self.forget_if_unused(file_ident);
         }
@@ -415,8 +421,14 @@ impl<C: Callers> Actor<C> {
     }
 
     /// Starts the next integration, unless one runs or there is nothing to do.
+    ///
+    /// How far a device has got is no reason for a commit of its own, which what others upload would have to wait for:
+    /// each device that was sent it says so, and nobody is told that it is stored. It goes with the next commit, or
+    /// when the device has gone.
     fn start_step(&mut self, out: &mut Vec<Output<C>>) {
-        if self.working.is_some() || (self.allocations.is_empty() && self.uploads.is_empty()) {
+        let is_due = self.is_due || !self.draining.is_empty();
+        let has_uploads = is_due && !self.uploads.is_empty();
+        if self.working.is_some() || (self.allocations.is_empty() && !has_uploads) {
             return;
         }
         let Some(loaded) = self.loaded.clone() else { return };
@@ -451,6 +463,7 @@ impl<C: Callers> Actor<C> {
         let pieces: BTreeMap<_, _> =
             queues.map(|(ident, queued)| (*ident, queued.take(piece))).collect();
         self.uploads.retain(|_, queued| !queued.changesets.is_empty());
+        self.is_due = !self.uploads.is_empty();
         self.backlog_len -= pieces.values().map(|piece| piece.cost).sum::<usize>();
         pieces
     }
@@ -596,6 +609,7 @@ impl<C: Callers> Actor<C> {
 
     /// Puts uploads that were not integrated in front of what their client files have queued since.
     fn queue_again(&mut self, uploads: BTreeMap<FileIdent, PendingUpload>) {
+        self.is_due |= !uploads.is_empty();
         for (ident, mut pending) in uploads {
             self.backlog_len += pending.cost;
             if let Some(newer) = self.uploads.remove(&ident) {

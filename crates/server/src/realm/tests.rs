@@ -198,6 +198,43 @@ async fn uploads_that_gather_while_a_commit_runs_become_one_commit() {
 }
 
 #[tokio::test]
+async fn how_far_devices_have_got_is_stored_with_the_next_commit_or_when_they_go() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let mut writer = Device::new(&realms, "realm", 1).await;
+    let mut readers = [
+        Device::new(&realms, "realm", 2).await,
+        Device::new(&realms, "realm", 3).await,
+        Device::new(&realms, "realm", 4).await,
+    ];
+    writer.upload(&[schema()]).await;
+    writer.acknowledged().await;
+    let stored = |device: &Device| {
+        let file = store.client_file(&key("realm"), device.ident).unwrap().unwrap();
+        file.upload_cursor.client_version.0
+    };
+    let commit_count = store.batches().len();
+    for reader in &mut readers {
+        reader.report().await;
+        reader.barrier().await;
+    }
+    assert_eq!(store.batches().len(), commit_count, "nobody waits for it");
+    writer.upload(&[item(1)]).await;
+    writer.acknowledged().await;
+    assert_eq!(store.batches().len(), commit_count + 1);
+    assert_eq!(readers.each_ref().map(stored), [1, 1, 1]);
+
+    readers[0].report().await;
+    readers[0].release().await;
+    until("what a device reported before it went is stored", || stored(&readers[0]) == 2).await;
+    readers[1].report().await;
+    assert_eq!(readers[1].as_connection(5).identify(5).await.unwrap().client_version.0, 2);
+    readers[2].report().await;
+    within("all is drained", realms.drain()).await;
+    assert_eq!(readers.each_ref().map(stored), [2, 2, 2]);
+}
+
+#[tokio::test]
 async fn a_long_queue_holds_up_others_for_a_piece_of_it() {
     let store = Arc::new(TestStore::default());
     let realms = realms(Arc::clone(&store));
