@@ -12,17 +12,17 @@ use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, Sink, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::SyncState;
-use super::endpoint::{Endpoint, Outgoing, Received, Request};
-use super::writer;
+use super::endpoint::{Endpoint, Received, Request};
+use super::writer::{Writer, Written};
 use crate::auth::AccessIdentity;
 use crate::realm::{Command, ConnectionId, Queued, RealmError, RealmHandle, SessionEnd, Signal};
 use crate::session::{GoAway, Input, SessionKey};
@@ -48,21 +48,14 @@ where
         "a device has connected"
     );
     let (sink, mut stream) = socket.split();
-    let (writer, queue) = mpsc::channel(1);
-    let (left, has_left) = mpsc::channel(1);
-    let writing = tokio::spawn(writer::run(sink, queue, left));
-    let mut driver = Driver::new(sync, peer, writer, has_left);
+    let mut driver = Driver::new(sync, peer, Writer::new(sink));
     driver.drive(&mut stream).await;
     driver.release_all().await;
     let closing_timeout = driver.sync.config.closing_timeout;
     let was_refused = driver.endpoint.was_refused();
-    drop(driver);
     // What is still being written is written, unless the device does not read it.
-    let abort = writing.abort_handle();
-    let Ok(written) = tokio::time::timeout(closing_timeout, writing).await else {
-        return abort.abort();
-    };
-    if let Ok(Some(sink)) = written
+    let Driver { writer, .. } = driver;
+    if let Ok(Some(sink)) = tokio::time::timeout(closing_timeout, writer.finish()).await
         && was_refused
         && let Ok(socket) = stream.reunite(sink)
     {
@@ -80,7 +73,7 @@ async fn read_away(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::R
     Ok(())
 }
 
-struct Driver {
+struct Driver<W> {
     sync: Arc<SyncState>,
     peer: Peer,
     endpoint: Endpoint,
@@ -89,12 +82,8 @@ struct Driver {
     sessions: HashMap<SessionIdent, Bound>,
     /// Answers and news that are to come.
     answers: FuturesUnordered<BoxFuture<'static, Event>>,
-    writer: Writer,
-    has_left: mpsc::Receiver<()>,
+    writer: Writer<W>,
 }
-
-/// Boxed, since a channel makes room for 32 of them on behalf of every idle device.
-type Writer = mpsc::Sender<Box<Outgoing>>;
 
 /// A session that has a realm.
 struct Bound {
@@ -124,8 +113,8 @@ const MIN_COMPRESSED_LEN: usize = 1024;
 /// Bytes from which on an UPLOAD is inflated elsewhere: others wait for this thread.
 const MIN_PLAIN_LEN: u64 = 64 * 1024;
 
-impl Driver {
-    fn new(sync: Arc<SyncState>, peer: Peer, writer: Writer, has_left: mpsc::Receiver<()>) -> Self {
+impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
+    fn new(sync: Arc<SyncState>, peer: Peer, writer: Writer<W>) -> Self {
         let now_ms = sync.api.clock.now_ms();
         let endpoint = Endpoint::new(
             Arc::clone(&sync.sessions),
@@ -143,7 +132,6 @@ impl Driver {
             sessions: HashMap::new(),
             answers: FuturesUnordered::new(),
             writer,
-            has_left,
         }
     }
 
@@ -162,19 +150,21 @@ impl Driver {
             if self.start + wake_at < alarm.deadline() || alarm.is_elapsed() {
                 alarm.as_mut().reset(self.start + wake_at);
             }
+            if !self.writer.is_busy()
+                && let Some(outgoing) = self.endpoint.next_outgoing()
+            {
+                self.writer.begin(outgoing);
+            }
             let happened = tokio::select! {
-                permit = self.writer.reserve(), if self.endpoint.waiting_count() > 0 => {
-                    let Ok(permit) = permit else { return };
-                    if let Some(outgoing) = self.endpoint.next_outgoing() {
-                        permit.send(Box::new(outgoing));
-                    }
-                    continue;
-                }
+                written = self.writer.written(), if self.writer.is_busy() => match written {
+                    Ok(Written::Download) => Happened::Event(Event::Input(Input::Writable)),
+                    Ok(Written::Other) => continue,
+                    Err(error) => return self.lost(&error),
+                },
                 received = stream.next(), if self.endpoint.wants_messages() => {
                     Happened::Received(received)
                 }
                 Some(event) = self.answers.next() => Happened::Event(event),
-                Some(()) = self.has_left.recv() => Happened::Event(Event::Input(Input::Writable)),
                 () = alarm.as_mut() => continue,
                 _ = stopped.as_mut(), if self.endpoint.is_open() => {
                     Happened::Event(Event::Input(Input::GoAway(GoAway::ShuttingDown)))
@@ -199,12 +189,13 @@ impl Driver {
                     // The rest of the message cannot be read past.
                     return self.write_what_waits().await;
                 }
-                Happened::Received(Some(Err(error))) => {
-                    tracing::debug!(connection = self.peer.connection.0, %error, "a connection was lost");
-                    return;
-                }
+                Happened::Received(Some(Err(error))) => return self.lost(&error),
             }
         }
+    }
+
+    fn lost(&self, error: &Error) {
+        tracing::debug!(connection = self.peer.connection.0, %error, "a connection was lost");
     }
 
     async fn receive(&mut self, received: Received) {
@@ -360,10 +351,9 @@ impl Driver {
     }
 
     async fn write_what_waits(&mut self) {
-        while let Some(outgoing) = self.endpoint.next_outgoing() {
-            if self.writer.send(Box::new(outgoing)).await.is_err() {
-                return;
-            }
+        while !self.writer.is_busy() || self.writer.written().await.is_ok() {
+            let Some(outgoing) = self.endpoint.next_outgoing() else { return };
+            self.writer.begin(outgoing);
         }
     }
 
