@@ -22,7 +22,7 @@ use super::registry::Shared;
 pub(super) struct Driver {
     key: RealmKey,
     shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Box<Command>>,
     actor: Actor<Channels>,
     holders: HashMap<FileIdent, Holder>,
     /// What a command waits for.
@@ -45,7 +45,7 @@ impl Driver {
     pub(super) fn new(
         key: RealmKey,
         shared: Arc<Shared>,
-        commands: mpsc::Receiver<Command>,
+        commands: mpsc::Receiver<Box<Command>>,
     ) -> Self {
         let actor = Actor::new(key.clone(), shared.config);
         Self {
@@ -65,7 +65,7 @@ impl Driver {
         loop {
             tokio::select! {
                 command = self.commands.recv(), if self.actor.wants_commands() => match command {
-                    Some(command) => self.on_command(command),
+                    Some(command) => self.on_command(*command),
                     None => return,
                 },
                 input = finished(&mut self.reading) => self.handle(input),

@@ -33,7 +33,7 @@ pub struct RealmsConfig {
 /// An open realm; its actor lives as long as there is one of these.
 #[derive(Clone, Debug)]
 pub struct RealmHandle {
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
 }
 
 #[derive(Debug)]
@@ -46,11 +46,14 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     /// Bounds the threads that read old history from the disk.
     pub(super) reads: Semaphore,
-    actors: Mutex<HashMap<RealmKey, mpsc::Sender<Command>>>,
+    actors: Mutex<HashMap<RealmKey, Commands>>,
 }
 
 /// Threads that read old history at a time.
 const MAX_READS: usize = 32;
+/// Boxed, since a channel makes room for 32 of them on behalf of every idle realm.
+type Commands = mpsc::Sender<Box<Command>>;
+
 /// Commands that wait for one actor; senders wait beyond.
 const MAX_COMMANDS: usize = 256;
 
@@ -110,7 +113,7 @@ impl Realms {
         };
         for commands in actors {
             let (answer, drained) = oneshot::channel();
-            if commands.send(Command::Drain { answer }).await.is_ok() {
+            if commands.send(Box::new(Command::Drain { answer })).await.is_ok() {
                 let _ = drained.await;
             }
         }
@@ -132,13 +135,13 @@ impl RealmHandle {
     /// command, and with it the sender of the answer.
     pub async fn send(&self, command: Command) {
         // The answer's receiver sees that nobody will answer.
-        let _ = self.commands.send(command).await;
+        let _ = self.commands.send(Box::new(command)).await;
     }
 }
 
 impl Shared {
     /// Forgets an actor that has nothing to do, unless somebody has got hold of it meanwhile.
-    pub(super) fn retire(&self, key: &RealmKey, queue: &mpsc::Receiver<Command>) -> bool {
+    pub(super) fn retire(&self, key: &RealmKey, queue: &mpsc::Receiver<Box<Command>>) -> bool {
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
         // The registry's own sender is the one that is left.
         let is_unused = queue.is_empty() && queue.sender_strong_count() <= 1;
