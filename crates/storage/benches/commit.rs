@@ -1,7 +1,7 @@
 //! A thousand small uploads, made durable in batches of several sizes.
 //!
-//! The limit is what the same directory's disk needs to flush an append of as many bytes, measured in the
-//! same run; the table at the end sets each batch in relation to it.
+//! The limits are what the same directory's disk needs to flush an append of as many bytes, and what redb needs to
+//! commit as many rows, both measured in the same run; the table at the end sets each batch in relation to them.
 #![expect(clippy::unwrap_used, reason = "a bench panics when the store fails")]
 
 use std::fs::File;
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bailiwick_core::history::ClientFile;
 use bailiwick_storage::conformance::sample::{FIRST, client_file, entry, moved, uploaded};
-use bailiwick_storage::redb::{RedbOptions, RedbStore, Repair};
+use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::{Commit, RealmKey, Store as _};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use redb::{Database, TableDefinition};
 use tempfile::{TempDir, tempdir};
 
 const UPLOADS: usize = 1000;
@@ -27,9 +28,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(realms: usize, repair: Repair) -> Self {
+    fn new(realms: usize) -> Self {
         let dir = tempdir().unwrap();
-        let store = RedbOptions::default().repair(repair).in_dir(dir.path()).unwrap();
+        let store = RedbStore::in_dir(dir.path()).unwrap();
         let file = client_file(1);
         let realms: Vec<_> = (0..realms)
             .map(|i| (RealmKey::new(format!("app/realm {i:06}").into_bytes()), 0, file.clone()))
@@ -89,6 +90,23 @@ fn append(file: &mut File, batch_len: usize) {
     }
 }
 
+const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+
+/// Inserts as many rows with redb alone, durably for each batch.
+fn insert(database: &Database, next: &mut u64, batch_len: usize) {
+    for _ in (0..UPLOADS).step_by(batch_len) {
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut rows = transaction.open_table(ROWS).unwrap();
+            for _ in 0..batch_len {
+                rows.insert(*next, CHANGESET.as_slice()).unwrap();
+                *next += 1;
+            }
+        }
+        transaction.commit().unwrap();
+    }
+}
+
 fn uploads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("1000 uploads");
     group.throughput(Throughput::Elements(UPLOADS as u64)).sample_size(10);
@@ -99,36 +117,36 @@ fn uploads(criterion: &mut Criterion) {
             bencher.iter(|| append(&mut file, batch_len));
         });
         for realms in [1000, 1] {
-            let mut bench = Bench::new(realms, Repair::default());
+            let mut bench = Bench::new(realms);
             group.bench_function(format!("{realms} realms, {batch_len} a batch"), |bencher| {
                 bencher.iter(|| bench.run(batch_len));
             });
         }
     }
-    let mut bench = Bench::new(1, Repair::default());
+    let mut bench = Bench::new(1);
     group.bench_function("1 realm, 1 commit", |bencher| bencher.iter(|| bench.run_one_commit()));
     group.finish();
 }
 
-/// How many times the limit each batch takes; the fastest of five runs of each.
+/// How many times the limits each batch takes; the fastest of five runs of each.
 fn ratios(_: &mut Criterion) {
-    eprintln!("\nbatch  limit/batch  repair    realms  time/batch  times the limit  uploads/s");
+    eprintln!("\nbatch  realms  times append and flush  times redb  redb, times append and flush");
     for batch_len in [1, 10, 100, 1000] {
         let dir = tempdir().unwrap();
         let mut file = File::create(dir.path().join("append")).unwrap();
-        let batches = u32::try_from(UPLOADS / batch_len).unwrap();
-        let limit = fastest(|| append(&mut file, batch_len)) / batches;
-        for repair in [Repair::Thorough, Repair::Quick] {
-            for realms in [1000, 1] {
-                let mut bench = Bench::new(realms, repair);
-                let time = fastest(|| bench.run(batch_len)) / batches;
-                let ratio = time.as_secs_f64() / limit.as_secs_f64();
-                let rate = f64::from(u32::try_from(batch_len).unwrap()) / time.as_secs_f64();
-                let repair = format!("{repair:?}");
-                eprintln!(
-                    "{batch_len:>5}  {limit:>11.1?}  {repair:<8}  {realms:>6}  {time:>10.1?}  {ratio:>15.1}  {rate:>9.0}"
-                );
-            }
+        let appended = fastest(|| append(&mut file, batch_len));
+        let database = Database::create(dir.path().join("rows")).unwrap();
+        let mut next = 0;
+        let inserted = fastest(|| insert(&database, &mut next, batch_len));
+        for realms in [1000, 1] {
+            let mut bench = Bench::new(realms);
+            let time = fastest(|| bench.run(batch_len));
+            let times = |limit: Duration| time.as_secs_f64() / limit.as_secs_f64();
+            let (of_append, of_redb) = (times(appended), times(inserted));
+            let redb = inserted.as_secs_f64() / appended.as_secs_f64();
+            eprintln!(
+                "{batch_len:>5}  {realms:>6}  {of_append:>22.1}  {of_redb:>10.2}  {redb:>28.1}"
+            );
         }
     }
 }

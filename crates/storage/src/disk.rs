@@ -10,11 +10,11 @@
 //! use bailiwick_storage::disk::{Disk, Keeps};
 //! use bailiwick_storage::redb::RedbOptions;
 //!
-//! let disk = Disk::default();
-//! let store = RedbOptions::default().on_backend(disk.clone())?;
+//! let (disk, log) = (Disk::default(), Disk::default());
+//! let store = RedbOptions::default().on_backends(disk.clone(), log.clone())?;
 //! // The process ends here, and so does the power: what was not flushed is gone.
-//! let disk = disk.crashed(Keeps::Nothing);
-//! let store = RedbOptions::default().on_backend(disk)?;
+//! let [disk, log] = [disk, log].map(|disk| disk.crashed(Keeps::Nothing));
+//! let store = RedbOptions::default().on_backends(disk, log)?;
 //! # Ok::<(), bailiwick_storage::redb::OpenError>(())
 //! ```
 

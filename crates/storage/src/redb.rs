@@ -1,21 +1,23 @@
-//! A store in one file, kept by [redb](https://docs.rs/redb): nothing to set up, one write
-//! transaction for each batch.
+//! A store in two files: a database of [redb](https://docs.rs/redb), and a log of what was committed since the
+//! database was last flushed. Nothing to set up; a batch costs one flush of the log.
 //!
 //! # Layout
 //!
-//! Format 2. A realm's key is translated to a number once, `id`, which is never reused; so what
+//! Format 3. A realm's key is translated to a number once, `id`, which is never reused; so what
 //! belongs to a realm, or to one of its client files, is one range. Numbers in keys are big-endian with
 //! 8 bytes, so byte order is their order. Each value starts with a byte that tells its layout.
 //!
 //! ```text
 //! table           key                         value
 //! meta            "format" | "next_realm"     format of the file | the next id, 8 bytes each
+//!                 "log" | "log_until"         id of the log | number of its last record that is in the tables;
+//!                                             without a log in formats 1 and 2, which are read too
 //! realms          realm key                   id, revision, head, salt, cumulative len, client files
 //! schemas         id                          schema; missing if it is empty
 //! entries         id version                  salt, origin, client version, time, cumulative len,
 //!                                             required protocol (1 byte), changeset
 //! client_files    id ident                    salt, upload cursor, acknowledged, locked version, last seen, user;
-//!                                             without what is acknowledged in format 1, which is read too
+//!                                             without what is acknowledged in format 1
 //! reciprocals     id ident version            changeset
 //! objects         id row                      object
 //! users           user id                     created, disabled, identities
@@ -24,18 +26,26 @@
 //! secrets         name                        secret
 //! ```
 //!
+//! The log lies beside the database; its name has `.log` at the end. Its records are what [`redo`] draws: the changes
+//! of the tables, in the order in which they were made. They belong together: a backup has both, copied while no
+//! process has them open.
+//!
 //! # Commits
 //!
-//! A batch is one write transaction. Each commit is checked before anything of it is written, so that
-//! a refused one has nothing to take back. Writers wait for each other; readers work on snapshots and
-//! wait for nobody.
+//! A batch, or a change of the accounts, is one write transaction. Each commit is checked before anything of it is
+//! written, so that a refused one has nothing to take back. Before the transaction is shown to anybody, its changes are
+//! appended to the log and flushed; redb then keeps them in memory. So what is seen is durable. Writers wait for each
+//! other; readers work on snapshots and wait for nobody.
+//!
+//! A transaction that finds no room in the log is flushed by redb, with all that came before it, and the log starts
+//! again. That one takes longer: redb writes each page that has changed since, and flushes twice.
 //!
 //! # Crashes
 //!
-//! After a crash, opening the file finds the last acknowledged batch. How long that takes, and what commits
-//! pay for it, is a choice: [`Repair`].
+//! Opening finds the database as it was last flushed, and makes the changes of the log again. That takes no longer
+//! than the log is long: some milliseconds for each MiB. A store that was closed has nothing to repeat.
 //!
-//! After a commit has failed, the file may hold the batch or not, and the store answers
+//! After a commit has failed, the files may hold the batch or not, and the store answers
 //! [`StorageError::Stopped`] until it is opened again.
 //!
 //! redb trusts the pages of a file that was closed properly: on one that something else has altered since it
@@ -44,33 +54,38 @@
 mod accounts;
 mod batch;
 mod key;
+mod log;
 mod open;
 mod record;
+mod redo;
 mod snapshot;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, Durability, ReadableDatabase as _, WriteTransaction};
 
 use crate::store::{Commit, CommitRefused, ObjectRow, RealmKey, RealmRecord, StorageError, Store};
 use batch::Tables;
-pub use open::{OpenError, RedbOptions, Repair};
+use log::Log;
+pub use open::{OpenError, RedbOptions};
 use snapshot::Snapshot;
 
-/// Keeps everything in one file; see [the module](crate::redb).
+/// Keeps everything in two files; see [the module](crate::redb).
 #[derive(Debug)]
 pub struct RedbStore {
     database: Database,
-    repair: Repair,
-    /// A write failed, so that what the file holds is unknown.
+    /// Whoever writes holds it until the end; after a panic in between nobody writes any more.
+    log: Mutex<Log>,
+    /// A write failed, so that what the files hold is unknown.
     stopped: AtomicBool,
 }
 
@@ -98,13 +113,15 @@ impl RedbStore {
         Ok(Snapshot::new(self.database.begin_read().map_err(backend)?))
     }
 
-    /// Runs a write transaction; `change` says whether there is something to commit.
+    /// Runs a write transaction, which is durable when this returns. One that changes nothing costs nothing.
     fn change<T>(
         &self,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<(T, Outcome), StorageError>,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+        // The transaction before this one may have failed while this one waited.
         self.check_running()?;
-        let result = self.transact(change);
+        let result = self.transact(&mut log, change);
         // A damaged record was only read: nothing was written on account of it.
         if matches!(result, Err(StorageError::Backend(_))) {
             self.stopped.store(true, Ordering::Release);
@@ -114,20 +131,21 @@ impl RedbStore {
 
     fn transact<T>(
         &self,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<(T, Outcome), StorageError>,
+        log: &mut Log,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let mut transaction = self.database.begin_write().map_err(backend)?;
-        // The transaction before this one may have failed while this one waited.
-        self.check_running()?;
-        transaction.set_durability(redb::Durability::Immediate).map_err(backend)?;
-        transaction.set_quick_repair(self.repair == Repair::Quick);
-        let (answer, outcome) = {
-            let mut tables = Tables::open(&transaction)?;
-            change(&mut tables)?
-        };
-        match outcome {
-            Outcome::Changed => transaction.commit().map_err(backend)?,
-            Outcome::Unchanged => transaction.abort().map_err(backend)?,
+        let mut tables = Tables::open(&transaction, log.max_len())?;
+        let answer = change(&mut tables)?;
+        let redo = tables.into_redo();
+        match redo.bytes() {
+            Some([]) => transaction.abort().map_err(backend)?,
+            Some(changes) if log.has_room(changes.len()) => {
+                log.append(changes).map_err(StorageError::backend)?;
+                transaction.set_durability(Durability::None).map_err(backend)?;
+                transaction.commit().map_err(backend)?;
+            }
+            _ => flush(transaction, log)?,
         }
         Ok(answer)
     }
@@ -137,11 +155,31 @@ impl RedbStore {
     }
 }
 
-/// Whether a write transaction has something to commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Changed,
-    Unchanged,
+impl Drop for RedbStore {
+    /// Leaves nothing for the next opening to repeat.
+    fn drop(&mut self) {
+        let is_running = !*self.stopped.get_mut();
+        if let Ok(log) = self.log.get_mut()
+            && is_running
+            && log.is_begun()
+        {
+            // What is not flushed is in the log.
+            let _ = self.database.begin_write().map_err(backend).and_then(|last| flush(last, log));
+        }
+    }
+}
+
+/// Commits a transaction, durably with all that came before it, and starts the log again.
+fn flush(mut transaction: WriteTransaction, log: &mut Log) -> Result<(), StorageError> {
+    transaction.set_durability(Durability::Immediate).map_err(backend)?;
+    // Without it, opening after a crash would read the whole database.
+    transaction.set_quick_repair(true);
+    let mut meta = transaction.open_table(key::META).map_err(backend)?;
+    meta.insert(key::LOG_UNTIL, log.last()).map_err(backend)?;
+    drop(meta);
+    transaction.commit().map_err(backend)?;
+    log.restart();
+    Ok(())
 }
 
 impl Store for RedbStore {
@@ -207,12 +245,7 @@ impl Store for RedbStore {
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
         self.change(|tables| {
-            let mut answers = Vec::with_capacity(commits.len());
-            for (key, commit) in commits {
-                answers.push(tables.carry_out(key, commit)?);
-            }
-            let changed = answers.iter().any(Result::is_ok);
-            Ok((answers, if changed { Outcome::Changed } else { Outcome::Unchanged }))
+            commits.iter().map(|(key, commit)| tables.carry_out(key, commit)).collect()
         })
     }
 }

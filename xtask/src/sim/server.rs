@@ -1,10 +1,11 @@
-//! The server: production code from the endpoint of a connection down to the database, on a disk that can crash.
+//! The server: production code from the endpoint of a connection down to the database, on disks that can crash.
 //!
 //! A [`Server`] outlives its processes. What one of them decides is decided by the production session machines,
 //! actors and integration; tasks and threads are work at times that are chosen, in any order in which they could run.
 
 mod admission;
 mod connection;
+mod disks;
 mod process;
 mod realm;
 mod work;
@@ -25,8 +26,6 @@ use bailiwick_server::auth::AuthError;
 use bailiwick_server::http::websocket;
 use bailiwick_server::realm::RealmsConfig;
 use bailiwick_server::session::SessionConfig;
-use bailiwick_storage::disk::{Disk, Keeps, Power};
-use bailiwick_storage::redb::{OpenError, RedbOptions, RedbStore};
 use bailiwick_storage::store::{RealmKey, Store};
 use bytes::Bytes;
 
@@ -34,12 +33,12 @@ use super::agenda::Time;
 use super::choices::Choices;
 use super::partition::PARTITION_KEY;
 use admission::{Admission, Login};
+use disks::Disks;
 use process::{Config, Process};
 
 /// The server of all partitions.
 pub(crate) struct Server {
-    disk: Disk,
-    power: Power,
+    disks: Disks,
     process: Process,
     config: Config,
     admission: Admission,
@@ -60,12 +59,10 @@ pub(crate) enum Output {
     Close(u64),
     /// These entries are durable, and nobody was told of them yet.
     Committed(PartitionValue, Vec<Entry>),
-    /// The disk has failed, and the process has ended.
+    /// The disks have failed, and the process has ended.
     Died,
 }
 
-/// Memory for pages: simulated files are small.
-const CACHE_LEN: usize = 1 << 18;
 /// The longest body of an UPLOAD: not that of a server, so that it happens that one is too long.
 const MAX_UPLOAD_LEN: usize = 18 << 20;
 /// When worlds begin, in milliseconds since 1970.
@@ -87,13 +84,11 @@ impl Server {
             },
             epoch_ms: EPOCH_MS,
         };
-        let power = Power::default();
-        let disk = Disk::default().with_power(power.clone());
-        let store = open(&disk).expect("a new disk works");
+        let disks = Disks::new();
+        let store = disks.open().expect("new disks work");
         Self {
             process: Process::new(store, config.clone(), Time::ZERO, choices.fork()),
-            disk,
-            power,
+            disks,
             config,
             admission: Admission::new(),
             choices,
@@ -107,27 +102,22 @@ impl Server {
     /// The process ends, unless it has, and another one begins with what the disk has kept.
     pub(crate) fn restart(&mut self, now: Time) {
         loop {
-            let keeps = match self.choices.below(4) {
-                0 => Keeps::Nothing,
-                1 => Keeps::Everything,
-                _ => Keeps::Some(self.choices.number()),
-            };
-            let power = Power::default();
-            let disk = self.disk.crashed(keeps).with_power(power.clone());
-            // What the old process does as it is dropped reaches the old disk only, and not even that.
-            self.power.last_for(0);
-            (self.disk, self.power) = (disk, power);
+            let disks = self.disks.crashed(&mut self.choices);
+            // What the old process does as it is dropped reaches the old disks only, and not even those.
+            self.disks.power().last_for(0);
+            self.disks = disks;
+            let power = self.disks.power();
             // It may also end while it begins.
             if self.choices.one_in(4) {
-                self.power.last_for(self.choices.below(30));
+                power.last_for(self.choices.below(30));
             }
-            match open(&self.disk) {
-                Ok(store) if !self.power.is_out() => {
+            match self.disks.open() {
+                Ok(store) if !power.is_out() => {
                     let config = self.config.clone();
                     self.process = Process::new(store, config, now, self.choices.fork());
                     break;
                 }
-                Err(error) if !self.power.is_out() => panic!("the store does not open: {error:?}"),
+                Err(error) if !power.is_out() => panic!("the store does not open: {error:?}"),
                 Ok(_) | Err(_) => (),
             }
         }
@@ -135,9 +125,9 @@ impl Server {
         self.has_died = false;
     }
 
-    /// The power fails after so many events of the disk.
+    /// The power fails after so many events of the disks.
     pub(crate) fn lose_power_after(&self, events: usize) {
-        self.power.last_for(events);
+        self.disks.power().last_for(events);
     }
 
     /// How much longer than usual flushing takes.
@@ -153,11 +143,6 @@ impl Server {
             let _ = self.admission.logout(&*self.process.store, &login.refresh_token);
         }
         self.look();
-    }
-
-    /// The disk: for faults.
-    pub(crate) fn disk(&self) -> &Disk {
-        &self.disk
     }
 
     /// A device of a user connects, with a fresh access token of the user's login. If it is not let in, the
@@ -205,7 +190,7 @@ impl Server {
     /// Does what is due.
     pub(crate) fn wake(&mut self, now: Time) {
         if !self.has_died {
-            let power = &self.power;
+            let power = self.disks.power();
             self.process.wake(now, || !power.is_out());
             self.look();
         }
@@ -259,7 +244,7 @@ impl Server {
         if self.has_died {
             return;
         }
-        if self.power.is_out() {
+        if self.disks.power().is_out() {
             self.process.outputs.clear();
             self.process.outputs.push_back(Output::Died);
         }
@@ -274,10 +259,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("process", &self.process).finish_non_exhaustive()
     }
-}
-
-fn open(disk: &Disk) -> Result<RedbStore, OpenError> {
-    RedbOptions::default().cache_len(CACHE_LEN).on_backend(disk.clone())
 }
 
 fn realm_key(partition: &PartitionValue) -> RealmKey {

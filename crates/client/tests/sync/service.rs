@@ -78,13 +78,13 @@ impl Service {
     /// Copies what is on disk. The server does not run.
     pub(crate) fn back_up(&self) {
         let Kept::Disk(dir) = &self.kept else { panic!("there is nothing on disk") };
-        std::fs::copy(store_in(dir), dir.path().join("backup")).unwrap();
+        copy_store(&store_in(dir), &dir.path().join("backup"));
     }
 
     /// Puts the copy back. The server does not run.
     pub(crate) fn restore(&self) {
         let Kept::Disk(dir) = &self.kept else { panic!("there is nothing on disk") };
-        std::fs::copy(dir.path().join("backup"), store_in(dir)).unwrap();
+        copy_store(&dir.path().join("backup"), &store_in(dir));
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -92,6 +92,12 @@ impl Service {
         stop.send(()).unwrap();
         within("the server stops", task).await.unwrap().unwrap();
     }
+}
+
+/// The database and its log.
+fn copy_store(from: &Path, to: &Path) {
+    std::fs::copy(from, to).unwrap();
+    std::fs::copy(from.with_extension("log"), to.with_extension("log")).unwrap();
 }
 
 fn store_in(dir: &TempDir) -> PathBuf {

@@ -3,7 +3,7 @@
 use redb::ReadableTable as _;
 
 use super::batch::Tables;
-use super::{Outcome, RedbStore, backend, key, record};
+use super::{RedbStore, backend, key, record};
 use crate::account::{Accounts, LoginSession, User};
 use crate::store::StorageError;
 
@@ -14,18 +14,17 @@ impl Accounts for RedbStore {
             return Ok(record::decode_bytes(value.value())?.to_vec());
         }
         self.change(|tables| {
-            if let Some(value) = tables.secrets.get(name).map_err(backend)? {
-                let secret = record::decode_bytes(value.value())?.to_vec();
-                return Ok((secret, Outcome::Unchanged));
+            if let Some(value) = tables.secrets.get(name)? {
+                return Ok(record::decode_bytes(value.value())?.to_vec());
             }
             let value = record::encode_bytes(proposal);
-            tables.secrets.insert(name, value.as_slice()).map_err(backend)?;
-            Ok((proposal.to_vec(), Outcome::Changed))
+            tables.secrets.put(&mut tables.redo, name, &value)?;
+            Ok(proposal.to_vec())
         })
     }
 
     fn put_user(&self, user: &User) -> Result<(), StorageError> {
-        self.change(|tables| Ok((tables.put_user(user)?, Outcome::Changed)))
+        self.change(|tables| tables.put_user(user))
     }
 
     fn user(&self, id: &str) -> Result<Option<User>, StorageError> {
@@ -36,13 +35,12 @@ impl Accounts for RedbStore {
     fn create_user(&self, user: &User, session: &LoginSession) -> Result<(), StorageError> {
         self.change(|tables| {
             tables.put_user(user)?;
-            tables.put_session(session)?;
-            Ok(((), Outcome::Changed))
+            tables.put_session(session)
         })
     }
 
     fn put_session(&self, session: &LoginSession) -> Result<(), StorageError> {
-        self.change(|tables| Ok((tables.put_session(session)?, Outcome::Changed)))
+        self.change(|tables| tables.put_session(session))
     }
 
     fn session(&self, id: &str) -> Result<Option<LoginSession>, StorageError> {
@@ -51,31 +49,24 @@ impl Accounts for RedbStore {
     }
 
     fn revoke_session(&self, id: &str) -> Result<bool, StorageError> {
-        self.change(|tables| Ok(answer(tables.remove_session(id)?)))
+        self.change(|tables| tables.remove_session(id))
     }
 
     fn delete_user(&self, id: &str) -> Result<bool, StorageError> {
         self.change(|tables| {
-            let known = tables.users.remove(id).map_err(backend)?.is_some();
-            let sessions = tables.sessions_of(id)?;
-            for session in &sessions {
-                tables.remove_session(session)?;
+            let known = tables.users.remove(&mut tables.redo, id)?.is_some();
+            for session in tables.sessions_of(id)? {
+                tables.remove_session(&session)?;
             }
-            let (_, outcome) = answer(known || !sessions.is_empty());
-            Ok((known, outcome))
+            Ok(known)
         })
     }
-}
-
-fn answer(changed: bool) -> (bool, Outcome) {
-    (changed, if changed { Outcome::Changed } else { Outcome::Unchanged })
 }
 
 impl Tables<'_> {
     fn put_user(&mut self, user: &User) -> Result<(), StorageError> {
         let value = record::encode_user(user);
-        self.users.insert(user.id.as_str(), value.as_slice()).map_err(backend)?;
-        Ok(())
+        self.users.put(&mut self.redo, &user.id, &value)
     }
 
     fn put_session(&mut self, session: &LoginSession) -> Result<(), StorageError> {
@@ -83,29 +74,27 @@ impl Tables<'_> {
         // It may have been another user's.
         self.remove_session(id)?;
         let value = record::encode_session(session);
-        self.sessions.insert(id, value.as_slice()).map_err(backend)?;
-        self.user_sessions.insert((session.user_id.as_str(), id), ()).map_err(backend)?;
-        Ok(())
+        self.sessions.put(&mut self.redo, id, &value)?;
+        self.user_sessions.put(&mut self.redo, (&session.user_id, id), ())
     }
 
     /// Whether there was one.
     fn remove_session(&mut self, id: &str) -> Result<bool, StorageError> {
         let Some(session) = self
             .sessions
-            .remove(id)
-            .map_err(backend)?
+            .remove(&mut self.redo, id)?
             .map(|value| record::decode_session(id, value.value()))
             .transpose()?
         else {
             return Ok(false);
         };
-        self.user_sessions.remove((session.user_id.as_str(), id)).map_err(backend)?;
+        self.user_sessions.remove(&mut self.redo, (&session.user_id, id))?;
         Ok(true)
     }
 
     fn sessions_of(&self, user_id: &str) -> Result<Vec<String>, StorageError> {
         let mut sessions = Vec::new();
-        for item in self.user_sessions.range((user_id, "")..).map_err(backend)? {
+        for item in self.user_sessions.table.range((user_id, "")..).map_err(backend)? {
             let (key, _) = item.map_err(backend)?;
             let (of, session) = key.value();
             if of != user_id {

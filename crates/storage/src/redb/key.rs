@@ -28,6 +28,10 @@ pub(super) const SECRETS: TableDefinition<Text, Slice> = TableDefinition::new("s
 
 /// In `meta`: the format of the file.
 pub(super) const FORMAT: &str = "format";
+/// In `meta`: the id of the log that belongs to the file.
+pub(super) const LOG: &str = "log";
+/// In `meta`: the number of the log's last record that the file holds.
+pub(super) const LOG_UNTIL: &str = "log_until";
 /// In `meta`: the id that the next realm gets; missing if there was none yet.
 pub(super) const NEXT_REALM: &str = "next_realm";
 

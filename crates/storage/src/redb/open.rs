@@ -3,18 +3,25 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend, TableHandle as _,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase as _, StorageBackend,
+    TableHandle as _,
 };
 
 use super::batch::Tables;
-use super::{RedbStore, key};
+use super::log::Log;
+use super::{RedbStore, flush, key};
+use crate::store::StorageError;
 
 /// The format that this version writes. It reads all before it, and makes their files its own: a version that knows
-/// only an earlier one is to say so, and not to find a damaged file.
-const FORMAT: u64 = 2;
+/// only an earlier one is to say so, and not to find a damaged file, or to overlook the log.
+const FORMAT: u64 = 3;
+/// The first format with a log.
+const FORMAT_WITH_LOG: u64 = 3;
 
 /// The file's name in [`RedbOptions::in_dir`].
 const FILE_NAME: &str = "realms.redb";
@@ -23,23 +30,16 @@ const FILE_NAME: &str = "realms.redb";
 /// one page for about a hundred leaves, and little enough for a small machine.
 const CACHE_LEN: usize = 128 << 20;
 
+/// How long a log is, if nothing else is said: long enough that flushing the database is rare, and repeated within a
+/// fraction of a second.
+const LOG_LEN: usize = 16 << 20;
+
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct RedbOptions {
     cache_len: usize,
-    repair: Repair,
+    log_len: usize,
     check: bool,
-}
-
-/// What commits do for the first opening after a crash. A store that was closed opens at once either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Repair {
-    /// Each batch also writes which pages are free, some 140 KiB for a file of 1 GiB, and flushes twice:
-    /// a small one takes about twice as long, a large one hardly longer. Opening takes milliseconds.
-    #[default]
-    Quick,
-    /// Each batch flushes once. Opening after a crash reads the whole file, in some seconds for each GiB.
-    Thorough,
 }
 
 /// Why a store could not be opened.
@@ -77,9 +77,18 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What redb found.
+        /// What was found.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It is not the log that was written beside the store, whose latest commits are therefore missing.
+    #[error(
+        "{path} is missing, or belongs to another store; put back the one that was beside the store, \
+         or restore both from the same backup"
+    )]
+    Unpaired {
+        /// The log.
+        path: PathBuf,
     },
     /// The file system refused.
     #[error("{path} can't be opened; check that the directory can be written and has space left")]
@@ -94,7 +103,7 @@ pub enum OpenError {
 
 impl Default for RedbOptions {
     fn default() -> Self {
-        Self { cache_len: CACHE_LEN, repair: Repair::default(), check: false }
+        Self { cache_len: CACHE_LEN, log_len: LOG_LEN, check: false }
     }
 }
 
@@ -105,13 +114,15 @@ impl RedbOptions {
         Self { cache_len: bytes, ..self }
     }
 
-    /// What commits do for the first opening after a crash; [`Repair::Quick`] unless told.
+    /// How long the log of a new store is, in bytes; 16 MiB unless told, and never less than 8 KiB. A longer one is full
+    /// less often and then the database is flushed, which takes longer than a commit; opening after a crash repeats
+    /// all of it. The log of an existing store keeps its length.
     #[must_use]
-    pub fn repair(self, repair: Repair) -> Self {
-        Self { repair, ..self }
+    pub fn log_len(self, bytes: usize) -> Self {
+        Self { log_len: bytes, ..self }
     }
 
-    /// Reads the whole file and checks all its checksums when it is opened. Without this, a file that
+    /// Reads the whole database and checks all its checksums when it is opened. Without this, a file that
     /// something else has altered may be found damaged later.
     #[must_use]
     pub fn check(self) -> Self {
@@ -129,35 +140,55 @@ impl RedbOptions {
         self.open(dir.join(FILE_NAME))
     }
 
-    /// Opens or makes a store in this file.
+    /// Opens or makes a store in this file, and its log beside it, under the same name with `.log` at the end.
     ///
     /// # Errors
     ///
-    /// Why the file can't be used, and what to do about it.
+    /// Why a file can't be used, and what to do about it.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
         let path = path.as_ref();
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         if !path.try_exists().map_err(io)? {
             self.make(path)?;
         }
-        self.open_existing(path)
+        let database = self.builder().create(path).map_err(|error| Fault::new(error).at(path))?;
+        let mut log_path = path.as_os_str().to_owned();
+        log_path.push(".log");
+        let log_path = Path::new(&log_path);
+        self.start(database, path, log_path, |is_new| {
+            let mut options = fs::OpenOptions::new();
+            let file = options.read(true).write(true).create(is_new).truncate(false);
+            let file = match file.open(log_path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Fault::Unpaired)?,
+                file => file?,
+            };
+            if is_new {
+                sync_parent(log_path)?;
+            }
+            Ok(Box::new(FileBackend::new(file)?))
+        })
     }
 
-    /// Opens or makes a store on anything that behaves as a file; the seam for faults. What was not made to
-    /// its end is made anew.
+    /// Opens or makes a store on anything that behaves as two files, one for the database and one for its log; the
+    /// seam for faults. What was not made to its end is made anew.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub fn on_backend(&self, backend: impl StorageBackend) -> Result<RedbStore, OpenError> {
-        forget_half_made(&backend)
+    pub fn on_backends(
+        &self,
+        database: impl StorageBackend,
+        log: impl StorageBackend,
+    ) -> Result<RedbStore, OpenError> {
+        let (path, log_path) = (Path::new("(no file)"), Path::new("(no log file)"));
+        let database = forget_half_made(&database)
             .map_err(Fault::Io)
-            .and_then(|()| Ok(self.builder().create_with_backend(backend)?))
-            .and_then(|database| self.start(database))
-            .map_err(|fault| fault.at(Path::new("(no file)")))
+            .and_then(|()| Ok(self.builder().create_with_backend(database)?))
+            .map_err(|fault| fault.at(path))?;
+        self.start(database, path, log_path, |_| Ok(Box::new(log)))
     }
 
-    /// Makes an empty store under another name first: a crash halfway leaves nothing at `path`.
+    /// Makes an empty database under another name first: a crash halfway leaves nothing at `path`.
     fn make(&self, path: &Path) -> Result<(), OpenError> {
         let mut draft = path.as_os_str().to_owned();
         draft.push(format!(".new.{}", std::process::id()));
@@ -167,7 +198,7 @@ impl RedbOptions {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
             _ => (),
         }
-        drop(self.open_existing(&draft)?);
+        drop(self.builder().create(&draft).map_err(|error| Fault::new(error).at(&draft))?);
         // Unlike renaming, linking never replaces a store that another process has made meanwhile.
         match fs::hard_link(&draft, path) {
             Ok(()) => fs::remove_file(&draft).map_err(io)?,
@@ -180,14 +211,6 @@ impl RedbOptions {
         sync_parent(path).map_err(io)
     }
 
-    fn open_existing(&self, path: &Path) -> Result<RedbStore, OpenError> {
-        self.builder()
-            .create(path)
-            .map_err(Fault::from)
-            .and_then(|database| self.start(database))
-            .map_err(|fault| fault.at(path))
-    }
-
     fn builder(&self) -> Builder {
         let mut builder = Builder::new();
         builder.set_cache_size(self.cache_len);
@@ -195,46 +218,108 @@ impl RedbOptions {
         builder
     }
 
-    /// Checks the format, or writes it into a file that was just made or has an earlier one.
-    fn start(&self, database: Database) -> Result<RedbStore, Fault> {
-        let reading = database.begin_read().map_err(Fault::new)?;
-        let mut has_tables = false;
-        let mut has_meta = false;
-        let mut is_current = false;
-        for table in reading.list_tables().map_err(Fault::new)? {
-            has_tables = true;
-            has_meta |= table.name() == key::META.name();
+    /// Brings database and log together; `open_log` opens the log's file, and may make it if it is told `true`.
+    fn start(
+        &self,
+        database: Database,
+        path: &Path,
+        log_path: &Path,
+        open_log: impl FnOnce(bool) -> Result<Box<dyn StorageBackend>, Fault>,
+    ) -> Result<RedbStore, OpenError> {
+        let paired = find_log(&database).map_err(|fault| fault.at(path))?;
+        let log = open_log(paired.is_none()).and_then(|file| match paired {
+            Some(Paired { id, until }) => recover(&database, file, id, until),
+            None => Log::make(file, self.log_len),
+        });
+        let log = log.map_err(|fault| fault.at(log_path))?;
+        if paired.is_none() {
+            pair(&database, &log).map_err(|error| Fault::of_storage(error).at(path))?;
         }
-        if has_meta {
-            let meta = reading.open_table(key::META).map_err(|_| Fault::Foreign)?;
-            match meta.get(key::FORMAT).map_err(Fault::new)?.map(|format| format.value()) {
-                Some(found @ 1..=FORMAT) => is_current = found == FORMAT,
-                Some(found) => return Err(Fault::UnknownFormat(found)),
-                None => return Err(Fault::Foreign),
-            }
-        } else if has_tables {
-            return Err(Fault::Foreign);
-        }
-        drop(reading);
-        if !is_current {
-            let writing = database.begin_write().map_err(Fault::new)?;
-            {
-                let mut tables =
-                    Tables::open(&writing).map_err(|error| Fault::Damaged(error.into()))?;
-                tables.meta.insert(key::FORMAT, FORMAT).map_err(Fault::new)?;
-            }
-            writing.commit().map_err(Fault::new)?;
-        }
-        Ok(RedbStore { database, repair: self.repair, stopped: AtomicBool::new(false) })
+        Ok(RedbStore { database, log: Mutex::new(log), stopped: AtomicBool::new(false) })
     }
 }
 
+/// What a database knows of its log.
+#[derive(Clone, Copy)]
+struct Paired {
+    id: u64,
+    /// The last record that it holds.
+    until: u64,
+}
+
+/// Checks the format; `None` if the database was just made or is from before there were logs.
+fn find_log(database: &Database) -> Result<Option<Paired>, Fault> {
+    let reading = database.begin_read().map_err(Fault::new)?;
+    let mut has_tables = false;
+    let mut has_meta = false;
+    for table in reading.list_tables().map_err(Fault::new)? {
+        has_tables = true;
+        has_meta |= table.name() == key::META.name();
+    }
+    if !has_tables {
+        return Ok(None);
+    }
+    if !has_meta {
+        return Err(Fault::Foreign);
+    }
+    let meta = reading.open_table(key::META).map_err(|_| Fault::Foreign)?;
+    let number = |name| {
+        let number = meta.get(name).map_err(Fault::new)?;
+        Ok::<_, Fault>(number.map(|number| number.value()))
+    };
+    match number(key::FORMAT)?.ok_or(Fault::Foreign)? {
+        1..FORMAT_WITH_LOG => Ok(None),
+        FORMAT_WITH_LOG..=FORMAT => {
+            let missing = || Fault::of_storage(StorageError::Corrupt("what it says of its log"));
+            let (id, until) = (number(key::LOG)?, number(key::LOG_UNTIL)?);
+            Ok(Some(Paired { id: id.ok_or_else(missing)?, until: until.ok_or_else(missing)? }))
+        }
+        found => Err(Fault::UnknownFormat(found)),
+    }
+}
+
+/// Makes all changes again that only the log knows.
+fn recover(
+    database: &Database,
+    file: Box<dyn StorageBackend>,
+    id: u64,
+    until: u64,
+) -> Result<Log, Fault> {
+    let transaction = database.begin_write().map_err(Fault::new)?;
+    let mut tables = Tables::open(&transaction, 0).map_err(Fault::of_storage)?;
+    let mut log = Log::open(file, id, until, |changes| tables.repeat(changes))?;
+    drop(tables);
+    if log.last() > until {
+        flush(transaction, &mut log).map_err(Fault::of_storage)?;
+    } else {
+        transaction.abort().map_err(Fault::new)?;
+        log.restart();
+    }
+    Ok(log)
+}
+
+/// Makes a log the one of this database, and the database one of this format.
+fn pair(database: &Database, log: &Log) -> Result<(), StorageError> {
+    let mut transaction = database.begin_write().map_err(super::backend)?;
+    transaction.set_durability(Durability::Immediate).map_err(super::backend)?;
+    transaction.set_quick_repair(true);
+    let mut tables = Tables::open(&transaction, 0)?;
+    let facts = [(key::FORMAT, FORMAT), (key::LOG, log.id()), (key::LOG_UNTIL, log.last())];
+    for (name, number) in facts {
+        tables.meta.table.insert(name, number).map_err(super::backend)?;
+    }
+    drop(tables);
+    transaction.commit().map_err(super::backend)
+}
+
 /// An [`OpenError`] without the path.
-enum Fault {
+#[derive(Debug)]
+pub(super) enum Fault {
     Locked,
     UnknownFormat(u64),
     Foreign,
     Damaged(Box<dyn std::error::Error + Send + Sync>),
+    Unpaired,
     Io(io::Error),
 }
 
@@ -248,6 +333,16 @@ impl Fault {
         }
     }
 
+    pub(super) fn of_storage(error: StorageError) -> Self {
+        match error {
+            StorageError::Backend(source) => match source.downcast::<redb::Error>() {
+                Ok(error) => Self::new(*error),
+                Err(source) => Self::Damaged(source),
+            },
+            error => Self::Damaged(error.into()),
+        }
+    }
+
     fn at(self, path: &Path) -> OpenError {
         let path = path.to_owned();
         match self {
@@ -255,6 +350,7 @@ impl Fault {
             Self::UnknownFormat(found) => OpenError::UnknownFormat { path, found },
             Self::Foreign => OpenError::Foreign { path },
             Self::Damaged(source) => OpenError::Damaged { path, source },
+            Self::Unpaired => OpenError::Unpaired { path },
             Self::Io(source) => OpenError::Io { path, source },
         }
     }
@@ -263,6 +359,12 @@ impl Fault {
 impl From<DatabaseError> for Fault {
     fn from(error: DatabaseError) -> Self {
         Self::new(error)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 

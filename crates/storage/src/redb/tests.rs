@@ -1,3 +1,5 @@
 mod crash;
 mod damage;
+mod disks;
 mod files;
+mod log;

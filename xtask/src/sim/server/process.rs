@@ -45,7 +45,7 @@ pub(super) struct Process {
     jobs: VecDeque<(RealmNumber, Commit)>,
     /// What the committer makes durable.
     batch: Option<Running>,
-    /// How much longer a flush takes than on a fast disk.
+    /// How much longer a flush takes than on a fast disk; a batch has one.
     pub(super) sync_latency: Duration,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -67,8 +67,6 @@ struct Running {
     entries: Vec<Vec<Entry>>,
 }
 
-/// Flushes of one batch.
-const SYNCS: u32 = 2;
 /// Memory of the largest upload that is accepted when nothing else is queued.
 const LARGEST_UPLOAD: usize = 64 << 20;
 /// When to look again at a connection that waits for a realm.
@@ -284,7 +282,7 @@ impl Process {
             running.batch.push(realm.key.clone(), commit, number);
         }
         self.batch = Some(running);
-        self.plan(now + self.sync_latency * SYNCS, Work::Commit);
+        self.plan(now + self.sync_latency, Work::Commit);
     }
 
     /// Puts work where it may happen next.

@@ -1,22 +1,29 @@
-//! A crash between any two writes, and a disk that fails at any write.
+//! A crash between any two writes, and a disk that fails at any write, of the database or of its log.
 
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
 
+use super::disks::Disks;
 use crate::account::Accounts as _;
 use crate::conformance::sample::{
     FIRST, append, changesets, client_file, key, moved, objects, reciprocals, session, user,
 };
-use crate::disk::{Disk, Keeps};
+use crate::disk::Keeps;
 use crate::memory::MemoryStore;
-use crate::redb::{RedbOptions, RedbStore, Repair};
 use crate::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 
 const STEPS: u64 = 3;
 
-fn open(disk: &Disk, repair: Repair) -> RedbStore {
-    RedbOptions::default().cache_len(1 << 20).repair(repair).on_backend(disk.clone()).unwrap()
-}
+/// Logs that hold changes of the accounts but no batch, one batch at a time, and everything.
+const LOG_LENS: [usize; 3] = [8 << 10, 40 << 10, 1 << 20];
+
+/// What becomes of the writes to the database and to the log that were not flushed. Rarely both have any.
+const KEEPS: [[Keeps; 2]; 4] = [
+    [Keeps::Nothing, Keeps::Nothing],
+    [Keeps::Everything, Keeps::Everything],
+    [Keeps::Some(1), Keeps::Some(2)],
+    [Keeps::Some(3), Keeps::Some(4)],
+];
 
 fn realms() -> [RealmKey; 2] {
     [key("first"), key("second")]
@@ -65,10 +72,16 @@ fn everything<S: Store>(store: &S, realm: &RealmKey) -> Everything {
     (record, changesets(store, realm), objects(store, realm), forms)
 }
 
+/// Does the steps from the first on until one fails; how many were acknowledged.
+fn carry_out_until_failure(disks: &Disks, log_len: usize) -> u64 {
+    let Ok(store) = disks.open(log_len) else { return 0 };
+    (0..STEPS).find(|step| carry_out(&store, *step).is_err()).unwrap_or(STEPS)
+}
+
 /// Checks that the store holds what the model has after some number of steps, which is at least
 /// `acknowledged` and at most one more, and that it can go on.
-fn check_recovered(disk: &Disk, repair: Repair, acknowledged: u64, context: &str) {
-    let store = open(disk, repair);
+fn check_recovered(disks: &Disks, log_len: usize, acknowledged: u64, context: &str) {
+    let store = disks.open(log_len).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let [first, second] = realms();
     let revision = store.realm(&first).unwrap().revision;
     assert!((acknowledged..=acknowledged + 1).contains(&revision), "{context}: {revision}");
@@ -91,69 +104,99 @@ fn check_recovered(disk: &Disk, repair: Repair, acknowledged: u64, context: &str
 
 #[test]
 fn a_crash_at_any_write_loses_nothing_acknowledged() {
-    for repair in [Repair::Quick, Repair::Thorough] {
-        let disk = Disk::default().with_log();
-        let store = open(&disk, repair);
-        // How many events it took until each step was acknowledged.
-        let mut acknowledged_at = Vec::new();
-        for step in 0..STEPS {
-            carry_out(&store, step).unwrap();
-            acknowledged_at.push(disk.log().len());
-        }
-        let log = disk.log();
-        for crash in 0..=log.len() {
-            let acknowledged = acknowledged_at.iter().filter(|at| **at <= crash).count() as u64;
-            for keeps in [Keeps::Nothing, Keeps::Everything, Keeps::Some(1), Keeps::Some(2)] {
+    for log_len in LOG_LENS {
+        for events in 0.. {
+            let disks = Disks::empty();
+            disks.power.last_for(events);
+            let acknowledged = carry_out_until_failure(&disks, log_len);
+            for keeps in KEEPS {
                 let context =
-                    format!("{repair:?}, crash after event {crash}, disk keeps {keeps:?}");
-                let disk = Disk::after(&log[..crash]).crashed(keeps);
-                check_recovered(&disk, repair, acknowledged, &context);
+                    format!("log of {log_len}, crash after event {events}, disks keep {keeps:?}");
+                check_recovered(&disks.crashed(keeps), log_len, acknowledged, &context);
+            }
+            if !disks.power.is_out() {
+                assert!(events > 30, "{events} events are no workload");
+                break;
             }
         }
     }
 }
 
 #[test]
-fn a_disk_that_fails_stops_the_store_until_it_is_opened_again() {
-    for repair in [Repair::Quick, Repair::Thorough] {
-        for healthy in 0.. {
-            let disk = Disk::default();
-            let store = open(&disk, repair);
-            disk.fail_after(healthy);
-            let failure = (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
-            let Some((step, error)) = failure else {
-                assert!(healthy > 30, "{healthy} events are no workload");
-                break;
-            };
-            assert!(matches!(error, StorageError::Backend(_)), "{error:?}");
-            let [realm, _] = realms();
-            assert!(matches!(store.realm(&realm), Err(StorageError::Stopped)));
-            assert!(matches!(store.commit(&batch(step)), Err(StorageError::Stopped)));
-            assert!(matches!(store.user("0"), Err(StorageError::Stopped)));
-            assert!(matches!(store.secret("s", b""), Err(StorageError::Stopped)));
-            drop(store);
-
-            let context = format!("{repair:?}, the disk fails after {healthy} events");
-            check_recovered(&Disk::new(disk.bytes()), repair, step, &context);
+fn a_crash_while_the_log_is_repeated_loses_nothing() {
+    let log_len = 1 << 20;
+    let disks = Disks::empty();
+    let store = disks.open(log_len).unwrap();
+    (0..STEPS).for_each(|step| carry_out(&store, step).unwrap());
+    let crashed = disks.crashed([Keeps::Nothing; 2]);
+    for events in 0.. {
+        let disks = crashed.crashed([Keeps::Nothing; 2]);
+        disks.power.last_for(events);
+        let opened = disks.open(log_len);
+        for keeps in KEEPS {
+            let context = format!("crash after event {events} of opening, disks keep {keeps:?}");
+            check_recovered(&disks.crashed(keeps), log_len, STEPS, &context);
+        }
+        if opened.is_ok() && !disks.power.is_out() {
+            assert!(events > 10, "{events} events repeat nothing");
+            break;
         }
     }
 }
 
 #[test]
+fn a_disk_that_fails_stops_the_store_until_it_is_opened_again() {
+    for log_len in LOG_LENS {
+        for healthy in 0.. {
+            let disks = Disks::empty();
+            let store = disks.open(log_len).unwrap();
+            disks.power.last_for(healthy);
+            let failure = (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
+            let Some((step, error)) = failure else {
+                assert!(healthy >= 2 * 2 * 3, "{healthy} events are no workload");
+                break;
+            };
+            check_stopped(&store, step, &error);
+            drop(store);
+
+            let context = format!("log of {log_len}, the disks fail after {healthy} events");
+            let kept = disks.crashed([Keeps::Everything; 2]);
+            check_recovered(&kept, log_len, step, &context);
+        }
+    }
+}
+
+fn check_stopped(store: &(impl Store + crate::account::Accounts), step: u64, error: &StorageError) {
+    assert!(matches!(error, StorageError::Backend(_)), "{error:?}");
+    let [realm, _] = realms();
+    assert!(matches!(store.realm(&realm), Err(StorageError::Stopped)));
+    assert!(matches!(store.commit(&batch(step)), Err(StorageError::Stopped)));
+    assert!(matches!(store.user("0"), Err(StorageError::Stopped)));
+    assert!(matches!(store.secret("s", b""), Err(StorageError::Stopped)));
+}
+
+#[test]
 fn a_full_disk_stops_the_store_and_loses_nothing_acknowledged() {
-    for room in (0..).step_by(3 * 4096) {
-        let disk = Disk::default();
-        let store = open(&disk, Repair::Quick);
-        disk.set_room(Some(room));
-        let failure = (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
-        let Some((step, error)) = failure else {
-            assert!(room > 10 * 4096, "{room} bytes are no workload");
-            break;
-        };
-        assert!(matches!(error, StorageError::Backend(_)), "{error:?}");
-        assert!(matches!(store.commit(&batch(step)), Err(StorageError::Stopped)));
-        drop(store);
-        let context = format!("room for {room} bytes");
-        check_recovered(&disk.crashed(Keeps::Everything), Repair::Quick, step, &context);
+    for log_len in LOG_LENS {
+        for full in ["database", "log"] {
+            for room in (0..).step_by(2 * 4096) {
+                let disks = Disks::empty();
+                let store = disks.open(log_len).unwrap();
+                let disk = if full == "log" { &disks.log } else { &disks.database };
+                disk.set_room(Some(room));
+                let failure =
+                    (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
+                let Some((step, error)) = failure else {
+                    let is_unused = full == "database" && log_len == LOG_LENS[2];
+                    assert!(room > 0 || is_unused, "there was always room");
+                    break;
+                };
+                check_stopped(&store, step, &error);
+                drop(store);
+                let context = format!("log of {log_len}, room for {room} bytes of the {full}");
+                let kept = disks.crashed([Keeps::Everything; 2]);
+                check_recovered(&kept, log_len, step, &context);
+            }
+        }
     }
 }

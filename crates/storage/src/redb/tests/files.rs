@@ -8,8 +8,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use tempfile::tempdir;
 
 use crate::conformance::sample::{FIRST, append, changesets, client_file, commit, key, moved};
-use crate::redb::key::{CLIENT_FILES, FORMAT, META};
-use crate::redb::{OpenError, RedbOptions, RedbStore, Repair};
+use crate::redb::key::{CLIENT_FILES, FORMAT, LOG, LOG_UNTIL, META};
+use crate::redb::{OpenError, RedbOptions, RedbStore};
 use crate::store::Store as _;
 
 #[test]
@@ -39,15 +39,15 @@ fn a_later_format_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("store");
     drop(RedbStore::open(&path).unwrap());
-    write(&path, META, 3);
+    write(&path, META, 4);
     let error = RedbStore::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::UnknownFormat { found: 3, .. }), "{error:?}");
-    assert!(error.to_string().contains("format 3 and this program knows format 2"), "{error}");
+    assert!(matches!(error, OpenError::UnknownFormat { found: 4, .. }), "{error:?}");
+    assert!(error.to_string().contains("format 4 and this program knows format 3"), "{error}");
 }
 
 /// What was told to a device as integrated stays acknowledged.
 #[test]
-fn a_file_of_format_1_becomes_one_of_format_2() {
+fn a_file_of_format_1_becomes_one_of_format_3() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("store");
     let realm = key("realm");
@@ -57,7 +57,7 @@ fn a_file_of_format_1_becomes_one_of_format_2() {
     start.client_files = vec![(FIRST, now.clone())];
     commit(&store, &realm, start);
     drop(store);
-    write(&path, META, 1);
+    make_old(&path, 1);
     let database = Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     {
@@ -68,7 +68,7 @@ fn a_file_of_format_1_becomes_one_of_format_2() {
         };
         // The layout, and without what was acknowledged: two numbers after the first three.
         value[0] = 1;
-        value.drain(1 + 3 * 8..1 + 5 * 8);
+        value.drain(25..41);
         files.insert(&key, &*value).unwrap();
     }
     transaction.commit().unwrap();
@@ -80,7 +80,37 @@ fn a_file_of_format_1_becomes_one_of_format_2() {
     drop(store);
     let database = Database::open(&path).unwrap();
     let meta = database.begin_read().unwrap().open_table(META).unwrap();
-    assert_eq!(meta.get(FORMAT).unwrap().unwrap().value(), 2);
+    assert_eq!(meta.get(FORMAT).unwrap().unwrap().value(), 3);
+}
+
+#[test]
+fn a_file_of_format_2_gets_a_log() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("store");
+    let realm = key("realm");
+    let store = RedbStore::open(&path).unwrap();
+    commit(&store, &realm, append(0, 1, &[b"1"]));
+    drop(store);
+    make_old(&path, 2);
+    for revision in 1..4 {
+        let store = RedbStore::open(&path).unwrap();
+        assert_eq!(store.realm(&realm).unwrap().revision, revision);
+        commit(&store, &realm, append(revision, revision + 1, &[b"more"]));
+        assert!(dir.path().join("store.log").exists());
+    }
+}
+
+/// Takes away what formats before the third have not.
+fn make_old(path: &Path, format: u64) {
+    write(path, META, format);
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut meta = transaction.open_table(META).unwrap();
+        assert!(meta.remove(LOG).unwrap().is_some() && meta.remove(LOG_UNTIL).unwrap().is_some());
+    }
+    transaction.commit().unwrap();
+    fs::remove_file(path.with_extension("log")).unwrap();
 }
 
 #[test]
@@ -142,14 +172,16 @@ fn a_directory_is_made_and_a_bad_one_is_named() {
 }
 
 #[test]
-fn a_new_store_leaves_one_file() {
+fn a_new_store_leaves_two_files() {
     let dir = tempdir().unwrap();
     // A crash while this process made a store, under the name that it uses.
     fs::write(dir.path().join(format!("realms.redb.new.{}", std::process::id())), "half").unwrap();
     drop(RedbStore::in_dir(dir.path()).unwrap());
     drop(RedbStore::in_dir(dir.path()).unwrap());
-    let names: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(names, ["realms.redb"]);
+    let mut names: Vec<_> =
+        fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["realms.redb", "realms.redb.log"]);
 }
 
 #[test]
@@ -158,8 +190,8 @@ fn a_file_opens_with_any_options() {
     let realm = key("realm");
     let options = [
         RedbOptions::default(),
-        RedbOptions::default().repair(Repair::Quick),
-        RedbOptions::default().repair(Repair::Thorough).cache_len(0),
+        RedbOptions::default().log_len(0),
+        RedbOptions::default().cache_len(0),
         RedbOptions::default().check(),
     ];
     for (i, options) in (0..).zip(options) {

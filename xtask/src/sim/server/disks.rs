@@ -1,0 +1,50 @@
+//! What a server writes to: a disk with the database and one with its log, which lose power together.
+
+use bailiwick_storage::disk::{Disk, Keeps, Power};
+use bailiwick_storage::redb::{OpenError, RedbOptions, RedbStore};
+
+use crate::sim::choices::Choices;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disks {
+    database: Disk,
+    log: Disk,
+    power: Power,
+}
+
+/// Memory for pages: simulated files are small.
+const CACHE_LEN: usize = 1 << 18;
+/// So that a log is full now and then.
+const LOG_LEN: usize = 128 << 10;
+
+impl Disks {
+    pub(super) fn new() -> Self {
+        Self::of([Disk::default(), Disk::default()])
+    }
+
+    fn of(disks: [Disk; 2]) -> Self {
+        let power = Power::default();
+        let [database, log] = disks.map(|disk| disk.with_power(power.clone()));
+        Self { database, log, power }
+    }
+
+    /// What a crash leaves, which is for each disk as it happens, with power of its own.
+    pub(super) fn crashed(&self, choices: &mut Choices) -> Self {
+        Self::of([&self.database, &self.log].map(|disk| {
+            disk.crashed(match choices.below(4) {
+                0 => Keeps::Nothing,
+                1 => Keeps::Everything,
+                _ => Keeps::Some(choices.number()),
+            })
+        }))
+    }
+
+    pub(super) fn open(&self) -> Result<RedbStore, OpenError> {
+        let options = RedbOptions::default().cache_len(CACHE_LEN).log_len(LOG_LEN);
+        options.on_backends(self.database.clone(), self.log.clone())
+    }
+
+    pub(super) fn power(&self) -> &Power {
+        &self.power
+    }
+}
