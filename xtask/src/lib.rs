@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command line program talks to its user")]
 
+pub mod sim;
 pub mod vectors;
 
 mod bench;
@@ -16,7 +17,6 @@ mod crash;
 mod demo;
 mod fuzz;
 mod load;
-mod sim;
 mod step;
 mod test;
 mod tidy;

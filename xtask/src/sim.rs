@@ -11,6 +11,7 @@ mod violation;
 
 mod fault;
 mod plan;
+mod sabotage;
 
 pub(crate) mod app;
 mod device;
@@ -23,5 +24,12 @@ mod watch;
 mod world;
 
 mod campaign;
+mod shrink;
 
-pub use campaign::Args;
+pub use campaign::{Args, run};
+pub use fault::{Fault, Faults};
+pub use plan::{STEPS, Scenario};
+pub use sabotage::Sabotage;
+pub use shrink::shrink;
+pub use violation::{Check, Violation};
+pub use world::Outcome;

@@ -1,42 +1,66 @@
-//! Many seeds, one after the other.
+//! Many seeds, in parallel if asked.
 
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::fault::{Fault, Faults};
-use super::plan::{Sabotage, Scenario};
+use super::fault::Fault;
+use super::plan::{STEPS, Scenario};
+use super::sabotage::Sabotage;
+use super::shrink::shrink;
 use super::violation::{Check, Violation};
 use super::world::{Outcome, World};
 use crate::step::in_release;
 
-/// Runs whole simulated worlds: devices, a server, and everything that can go wrong.
+/// Runs whole simulated worlds, each from one seed: devices, a server, and what can go wrong between them.
 ///
-/// A world follows from its seed. What is checked all the time, and whenever everything is healed, is what the server
-/// promises.
+/// A world has 3 to 20 devices and 1 to 5 partitions; classes, transactions, faults, latencies and protocol versions are
+/// chosen by its seed. Whenever it is healed, everybody has to come in step within 10 simulated seconds and to have the
+/// same objects; after the last step the world ends. What the server promises is checked at each message and commit.
+///
+/// Operations are counted as: a message that arrives, a connection that is made or lost, a file that does what it was
+/// asked for, a transaction, a timer, a crash, another fault, a commit of the server, and each edit of a transaction.
+///
+/// What fails is run again until a short prefix with few faults is found, and the command that repeats it is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// So many seeds, one after the other.
+    /// How many seeds.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// After so many events nothing more goes wrong, and everybody has to come in step.
-    #[arg(long, default_value_t = 800)]
+    /// After so many events nothing more goes wrong, and the world ends once all are in step.
+    #[arg(long, default_value_t = STEPS)]
     steps: u64,
-    /// A kind of fault that never strikes.
+    /// How many threads run seeds.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Lists all seeds that fail, as they are; otherwise the first one ends it.
+    #[arg(long)]
+    keep_going: bool,
+    /// Kinds of faults that never strike.
     #[arg(long, value_enum, value_delimiter = ',')]
     without: Vec<Fault>,
     /// Something that the simulation itself does wrong, to see that it is found.
     #[arg(long, value_enum)]
     sabotage: Option<Sabotage>,
-    /// Goes on after a seed that fails.
-    #[arg(long)]
-    keep_going: bool,
+}
+
+/// What is known of all seeds together.
+struct Campaign<'a> {
+    args: &'a Args,
+    bar: ProgressBar,
+    next: AtomicU64,
+    operations: AtomicU64,
+    is_over: AtomicBool,
+    failures: Mutex<Vec<(Scenario, Violation)>>,
 }
 
 impl Args {
@@ -49,44 +73,127 @@ impl Args {
         if let Some(code) = in_release()? {
             return Ok(code);
         }
+        std::panic::set_hook(Box::new(|_| ())); // The text of a panic is part of the violation.
         let bar = ProgressBar::new(self.seeds);
-        let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {msg} operations, {eta}";
+        let style = "{wide_bar} {pos}/{len} seeds, {per_sec}, {msg} operations, {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?);
-        let without = self.without.iter().fold(Faults::NONE, |faults, fault| faults.with(*fault));
-        let (begin, mut operations, mut failures) = (Instant::now(), 0, 0);
-        for seed in self.seed..self.seed.saturating_add(self.seeds) {
-            let scenario = Scenario { seed, steps: self.steps, without, sabotage: self.sabotage };
-            match run(scenario) {
-                Ok(outcome) => {
-                    operations += outcome.operations;
-                    if self.seeds == 1 {
-                        println!("seed {seed}: {outcome:?}");
-                    }
-                }
-                Err(violation) => {
-                    failures += 1;
-                    bar.suspend(|| println!("seed {seed}: {violation}"));
-                    if !self.keep_going {
-                        break;
-                    }
-                }
+        let campaign = Campaign {
+            args: &self,
+            bar,
+            next: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            failures: Mutex::default(),
+        };
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 1..self.jobs {
+                scope.spawn(|| campaign.run());
             }
-            bar.set_message(operations.to_string());
-            bar.inc(1);
-        }
-        bar.finish();
-        let seconds = begin.elapsed().as_secs_f64();
-        println!("{operations} operations in {seconds:.1} s, {failures} failures");
-        Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            campaign.run();
+        });
+        campaign.bar.finish_and_clear();
+        Ok(campaign.report(begin.elapsed().as_secs_f64()))
+    }
+
+    fn scenario(&self, seed: u64) -> Scenario {
+        let without = self.without.iter().copied().collect();
+        Scenario { seed, steps: self.steps, without, sabotage: self.sabotage }
     }
 }
 
-/// Runs one world.
-pub(crate) fn run(scenario: Scenario) -> Result<Outcome, Violation> {
+impl Campaign<'_> {
+    /// Runs one seed after the other until there are no more.
+    fn run(&self) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.args.seeds {
+                return;
+            }
+            let scenario = self.args.scenario(self.args.seed + number);
+            match run(scenario) {
+                Ok(outcome) => self.passed(scenario, outcome),
+                Err(violation) => self.failed(scenario, violation),
+            }
+            self.bar.inc(1);
+        }
+    }
+
+    fn passed(&self, scenario: Scenario, outcome: Outcome) {
+        let before = self.operations.fetch_add(outcome.operations, Ordering::Relaxed);
+        let operations = HumanCount(before + outcome.operations);
+        self.bar.set_message(operations.to_string());
+        if self.args.seeds == 1 {
+            println!("seed {}: {outcome}", scenario.seed);
+        }
+    }
+
+    fn failed(&self, scenario: Scenario, violation: Violation) {
+        if self.args.keep_going {
+            self.bar.suspend(|| println!("seed {}: {violation}", scenario.seed));
+        } else {
+            self.is_over.store(true, Ordering::Relaxed);
+        }
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push((scenario, violation));
+    }
+
+    fn report(&self, seconds: f64) -> ExitCode {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let seeds = self.next.load(Ordering::Relaxed).min(self.args.seeds);
+        let operations = HumanCount(self.operations.load(Ordering::Relaxed));
+        println!(
+            "{seeds} seeds and {operations} operations in {seconds:.1} s, {:.1} seeds a second; {} failed",
+            f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds,
+            failures.len(),
+        );
+        if !self.args.keep_going
+            && let Some((scenario, violation)) = failures.first()
+        {
+            println!(
+                "seed {}: {violation}\nlooking for a short run that fails as this one",
+                scenario.seed
+            );
+            let (scenario, violation) = shrink(*scenario, violation.check);
+            println!("{violation}\nto repeat it: {}", command(&scenario));
+        }
+        if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Runs one world to its end.
+///
+/// # Errors
+///
+/// The first promise that was broken.
+pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
     // The world is not used again after a panic.
     catch_unwind(AssertUnwindSafe(|| World::new(scenario).run())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(Violation::new(Check::Panics, text.unwrap_or("something panicked")))
     })
+}
+
+/// What repeats a run.
+fn command(scenario: &Scenario) -> String {
+    let Scenario { seed, steps, without, sabotage } = scenario;
+    let mut command = format!("cargo xtask sim --seed {seed} --steps {steps}");
+    let without: Vec<String> = Fault::ALL
+        .into_iter()
+        .filter(|fault| without.has(*fault))
+        .map(|it| value_name(&it))
+        .collect();
+    if !without.is_empty() {
+        write!(command, " --without {}", without.join(",")).expect("a text takes it");
+    }
+    if let Some(sabotage) = sabotage {
+        write!(command, " --sabotage {}", value_name(sabotage)).expect("a text takes it");
+    }
+    command
+}
+
+/// How a value is written as an argument.
+fn value_name(value: &impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! Choices that are the same for the same seed.
 
+use std::time::Duration;
+
 /// Numbers by splitmix64.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices(u64);
@@ -24,6 +26,12 @@ impl Choices {
     /// A number below `bound`, which is not zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.number() % bound as u64).expect("it is below a usize")
+    }
+
+    /// A duration below `bound`; none if that is zero.
+    pub(crate) fn time_below(&mut self, bound: Duration) -> Duration {
+        let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.number() % nanos.max(1))
     }
 
     pub(crate) fn yes(&mut self) -> bool {

@@ -194,6 +194,11 @@ impl Device {
         Err(Violation::new(Check::Acknowledged, "nobody was told of a commit").into())
     }
 
+    /// Whether a main file is asked for something that it has not done.
+    pub(crate) fn has_request(&self, index: usize) -> bool {
+        self.running.as_ref().is_some_and(|process| process.realms[index].has_request())
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
     }
@@ -248,6 +253,11 @@ impl Device {
         }
     }
 
+    /// From now on flushing main files only says that it is done, until the process ends.
+    pub(crate) fn pretend_to_flush(&self) {
+        self.folders.iter().for_each(Folder::pretend_to_flush);
+    }
+
     fn alive(&self) -> Result<(), Stop> {
         if self.power.is_out() { Err(Stop::Power) } else { Ok(()) }
     }
@@ -289,7 +299,6 @@ fn goes_back(old: &Progress, new: &Progress) -> bool {
     old.download.server_version > new.download.server_version
         || old.download.last_integrated_client_version > new.download.last_integrated_client_version
         || old.upload.client_version > new.upload.client_version
-        || old.upload.last_integrated_server_version > new.upload.last_integrated_server_version
         || old.latest.version > new.latest.version
 }
 

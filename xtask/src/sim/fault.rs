@@ -3,7 +3,7 @@
 /// A kind of fault. Each kind chooses by itself when it strikes and whom, so that it can be left out without changing
 /// what the others do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A connection breaks at some byte, and both ends notice, sooner or later.
     Cut,
     /// A connection breaks, and an end does not notice.
@@ -32,10 +32,13 @@ pub(crate) enum Fault {
     Away,
     /// Somebody else connects, and sends what nobody should.
     Rogue,
+    /// The server's store is replaced by an older copy, once: devices that know more have to reset.
+    Restore,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
+    /// All of them.
+    pub const ALL: [Self; 15] = [
         Self::Cut,
         Self::HalfOpen,
         Self::Stall,
@@ -50,27 +53,32 @@ impl Fault {
         Self::Sleep,
         Self::Away,
         Self::Rogue,
+        Self::Restore,
     ];
 }
 
 /// Some kinds of faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Faults(u32);
+pub struct Faults(u32);
 
 impl Faults {
-    pub(crate) const NONE: Self = Self(0);
+    /// None of them.
+    pub const NONE: Self = Self(0);
 
-    pub(crate) fn has(self, fault: Fault) -> bool {
+    /// Whether this is one of them.
+    pub fn has(self, fault: Fault) -> bool {
         self.0 & 1 << fault as u32 != 0
     }
 
+    /// These and another.
     #[must_use]
-    pub(crate) fn with(self, fault: Fault) -> Self {
+    pub fn with(self, fault: Fault) -> Self {
         Self(self.0 | 1 << fault as u32)
     }
+}
 
-    #[must_use]
-    pub(crate) fn without(self, fault: Fault) -> Self {
-        Self(self.0 & !(1 << fault as u32))
+impl FromIterator<Fault> for Faults {
+    fn from_iter<T: IntoIterator<Item = Fault>>(faults: T) -> Self {
+        faults.into_iter().fold(Self::NONE, Self::with)
     }
 }

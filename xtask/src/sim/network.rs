@@ -128,7 +128,7 @@ impl Pipe {
         if self.is_cut {
             return None;
         }
-        let jitter = Duration::from_nanos(choices.number() % (jitter.as_nanos() as u64).max(1));
+        let jitter = choices.time_below(jitter);
         self.last_arrival = self.last_arrival.max(self.free_at + latency + jitter);
         self.flying.push_back((self.last_arrival, message));
         Some(self.last_arrival)

@@ -19,10 +19,4 @@ impl Partition {
     pub(crate) fn value(self) -> PartitionValue {
         PartitionValue::String(format!("p{}", self.0).into())
     }
-
-    /// The partition of a value; `None` if no honest device asks for it.
-    pub(crate) fn of(value: &PartitionValue) -> Option<Self> {
-        let PartitionValue::String(text) = value else { return None };
-        text.strip_prefix('p')?.parse().ok().map(Self)
-    }
 }

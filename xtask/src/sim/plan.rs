@@ -2,44 +2,35 @@
 
 use std::time::Duration;
 
+use bailiwick_client::session::ResetMode;
+
 use super::app::{Clocks, Style};
 use super::choices::Choices;
 use super::fault::{Fault, Faults};
 use super::network::Weather;
+use super::sabotage::Sabotage;
 
 /// What to simulate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scenario {
-    pub(crate) seed: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// What all choices follow from.
+    pub seed: u64,
     /// After so many events nothing more goes wrong and nobody writes.
-    pub(crate) steps: u64,
+    pub steps: u64,
     /// Faults that never strike, whatever the seed says.
-    pub(crate) without: Faults,
+    pub without: Faults,
     /// What the simulation itself does wrong, to see that it is found.
-    pub(crate) sabotage: Option<Sabotage>,
+    pub sabotage: Option<Sabotage>,
 }
 
-/// What the simulation does wrong when told to, each of which a check has to find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Sabotage {
-    /// A device gets its own change back.
-    EchoOwnChange,
-    /// An entry that was acknowledged is not in the history.
-    DropEntry,
-    /// An entry is in the history twice.
-    DoubleEntry,
-    /// A message goes to another connection than it should.
-    Misroute,
-    /// A DOWNLOAD goes back to where the one before it was.
-    RewindCursor,
-    /// Flushing the server's disk does nothing.
-    SkipServerSync,
-    /// Flushing a device's disk does nothing.
-    SkipDeviceSync,
-    /// A device is not told that the network is back.
-    ForgetDevice,
-    /// A device's objects are compared with one of them changed.
-    ChangeObject,
+/// After so many events a world ends, unless told.
+pub const STEPS: u64 = 800;
+
+impl Scenario {
+    /// The usual scenario of a seed.
+    pub fn of(seed: u64) -> Self {
+        Self { seed, steps: STEPS, without: Faults::NONE, sabotage: None }
+    }
 }
 
 /// What follows from the seed.
@@ -54,6 +45,8 @@ pub(crate) struct Plan {
     /// After so many events all is healed, and everybody has to come in step.
     pub(crate) round_len: u64,
     pub(crate) weather: Weather,
+    /// What devices do when they have to reset.
+    pub(crate) reset_mode: ResetMode,
     /// About how often each fault strikes, if it does.
     pub(crate) intervals: Vec<(Fault, Duration)>,
 }
@@ -91,7 +84,17 @@ impl Plan {
                 jitter: Duration::from_micros(*choices.pick(&[0, 1000, 50_000])),
                 bandwidth: *choices.pick(&[50_000, 1_000_000, 100_000_000]),
             },
+            reset_mode: *choices.pick(&[
+                ResetMode::Recover,
+                ResetMode::RecoverOrDiscard,
+                ResetMode::DiscardLocal,
+            ]),
             intervals,
         }
+    }
+
+    /// Whether a fault strikes at all.
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.intervals.iter().any(|(other, _)| *other == fault)
     }
 }

@@ -82,7 +82,7 @@ impl Rogue {
             1 => choices.below(1000) as u64,
             _ => choices.number() >> 1,
         };
-        let entries: Vec<UploadEntry> = (0..1 + choices.below(3))
+        let entries: Vec<UploadEntry> = (0..=choices.below(3))
             .map(|_| UploadEntry {
                 client_version: ClientVersion(number(choices)),
                 last_integrated_server_version: ServerVersion(number(choices)),
@@ -125,7 +125,7 @@ fn garbage(choices: &mut Choices) -> Bytes {
 /// A message with some bytes changed, removed or doubled.
 fn mutated(message: &Bytes, choices: &mut Choices) -> Bytes {
     let mut bytes = message.to_vec();
-    for _ in 0..1 + choices.below(4) {
+    for _ in 0..=choices.below(4) {
         if bytes.is_empty() {
             break;
         }

@@ -15,11 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bailiwick_core::history::{ClientFile, Entry};
+use bailiwick_core::history::Entry;
 use bailiwick_core::partition::PartitionValue;
 use bailiwick_core::schema::Schema;
 use bailiwick_core::state::State;
-use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::auth::AuthError;
@@ -39,6 +38,10 @@ use process::{Config, Process};
 /// The server of all partitions.
 pub(crate) struct Server {
     disks: Disks,
+    /// What [`back_up`](Self::back_up) has copied.
+    backup: Disks,
+    /// Flushing only says that it is done.
+    pretends: bool,
     process: Process,
     config: Config,
     admission: Admission,
@@ -87,6 +90,8 @@ impl Server {
         let disks = Disks::new();
         let store = disks.open().expect("new disks work");
         Self {
+            backup: Disks::default(),
+            pretends: false,
             process: Process::new(store, config.clone(), Time::ZERO, choices.fork()),
             disks,
             config,
@@ -111,6 +116,9 @@ impl Server {
             if self.choices.one_in(4) {
                 power.last_for(self.choices.below(30));
             }
+            if self.pretends {
+                self.disks.pretend_to_flush();
+            }
             match self.disks.open() {
                 Ok(store) if !power.is_out() => {
                     let config = self.config.clone();
@@ -125,24 +133,37 @@ impl Server {
         self.has_died = false;
     }
 
-    /// The power fails after so many events of the disks.
-    pub(crate) fn lose_power_after(&self, events: usize) {
-        self.disks.power().last_for(events);
+    /// Copies what the disks hold.
+    pub(crate) fn back_up(&mut self) {
+        self.backup = self.disks.copied();
+    }
+
+    /// The process ends, and another one begins with the copy.
+    pub(crate) fn restore(&mut self, now: Time) {
+        self.disks.power().last_for(0);
+        self.disks = self.backup.copied();
+        self.restart(now);
+    }
+
+    /// From now on flushing only says that it is done.
+    pub(crate) fn pretend_to_flush(&mut self) {
+        self.pretends = true;
+        self.disks.pretend_to_flush();
+    }
+
+    /// The power fails after so many events of the disks, or not at all.
+    pub(crate) fn set_power(&self, events: Option<usize>) {
+        self.disks.power().last_for(events.unwrap_or(usize::MAX));
+    }
+
+    /// Leaves so much room on the disks, or as much as anybody wants.
+    pub(crate) fn set_room(&self, bytes: Option<usize>) {
+        self.disks.set_room(bytes);
     }
 
     /// How much longer than usual flushing takes.
     pub(crate) fn set_sync_latency(&mut self, latency: Duration) {
         self.process.sync_latency = latency;
-    }
-
-    /// A user logs out: their devices are let in no more until they log in anew, and are sent away when it is next
-    /// looked up.
-    pub(crate) fn log_out(&mut self, user: &str) {
-        if let Some(login) = self.logins.remove(user) {
-            // A store that has failed forgets the login with its process.
-            let _ = self.admission.logout(&*self.process.store, &login.refresh_token);
-        }
-        self.look();
     }
 
     /// A device of a user connects, with a fresh access token of the user's login. If it is not let in, the
@@ -152,9 +173,11 @@ impl Server {
         let access = self
             .token(user, now_ms)
             .and_then(|token| self.admission.verify(&*self.process.store, &token, now_ms));
-        match access {
-            Ok(access) => self.process.connect(now, number, version, access),
-            Err(_) => self.outputs.push_back(Output::Close(number)),
+        if let Ok(access) = access {
+            self.process.connect(now, number, version, access);
+        } else {
+            self.outputs.push_back(Output::Close(number));
+            self.process.end_if_stopped(now);
         }
         self.look();
     }
@@ -192,6 +215,7 @@ impl Server {
         if !self.has_died {
             let power = self.disks.power();
             self.process.wake(now, || !power.is_out());
+            self.process.end_if_stopped(now);
             self.look();
         }
     }
@@ -219,11 +243,6 @@ impl Server {
     pub(crate) fn entries(&self, partition: &PartitionValue, after: ServerVersion) -> Vec<Entry> {
         let (key, last) = (realm_key(partition), ServerVersion(u64::MAX));
         self.process.store.entries(&key, after, last, usize::MAX).expect("the store works")
-    }
-
-    /// The durable record of a client file.
-    pub(crate) fn file(&self, partition: &PartitionValue, file: FileIdent) -> Option<ClientFile> {
-        self.process.store.client_file(&realm_key(partition), file).expect("the store works")
     }
 
     /// An access token of a user, who logs in if need be.

@@ -4,14 +4,16 @@ use std::fmt;
 
 /// What went wrong, and which check found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
-    pub(crate) check: Check,
-    pub(crate) message: String,
+pub struct Violation {
+    /// Which check.
+    pub check: Check,
+    /// What it found.
+    pub message: String,
 }
 
 /// What is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Check {
+pub enum Check {
     /// An acknowledged upload is in the history exactly once.
     ExactlyOnce,
     /// Cursors never go back, and leave nothing out.

@@ -25,9 +25,16 @@ use ledger::Ledger;
 /// What is known of everything that has happened.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    ledgers: BTreeMap<PartitionValue, Ledger>,
+    ledgers: Ledgers,
     links: HashMap<u64, Watched>,
+    /// Whether the server has forgotten what devices may know.
+    is_restored: bool,
+    /// Whether the server's disk may fail.
+    pub(crate) may_fail: bool,
 }
+
+/// What is known of each partition.
+pub(crate) type Ledgers = BTreeMap<PartitionValue, Ledger>;
 
 /// A connection.
 #[derive(Debug)]
@@ -60,8 +67,25 @@ impl Watch {
         self.ledgers.get_mut(partition).expect("it was inserted")
     }
 
-    pub(crate) fn ledgers(&mut self) -> impl Iterator<Item = (&PartitionValue, &mut Ledger)> {
-        self.ledgers.iter_mut()
+    pub(crate) fn ledgers(&mut self) -> &mut Ledgers {
+        &mut self.ledgers
+    }
+
+    /// The server is at what was known then.
+    pub(crate) fn restore(&mut self, ledgers: Ledgers) {
+        self.ledgers = ledgers;
+        self.is_restored = true;
+    }
+
+    /// The version that a connection speaks, and the client file of a session of it.
+    pub(crate) fn file_of(
+        &self,
+        link: u64,
+        session: SessionIdent,
+    ) -> Option<(ProtocolVersion, FileIdent)> {
+        let watched = self.links.get(&link)?;
+        let (file, _) = watched.sessions.get(&session)?.bound?;
+        Some((watched.version, file))
     }
 
     /// Some client file of an honest device's partition.
@@ -88,7 +112,7 @@ impl Watch {
     }
 
     /// Looks at what the server is about to receive.
-    pub(crate) fn to_server(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+    pub(crate) fn see_received(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
         let message = match (ClientMessage::parse(watched.version, message), watched.honesty) {
             (Ok(message), _) => message,
@@ -143,7 +167,7 @@ impl Watch {
     }
 
     /// Looks at what the server sends.
-    pub(crate) fn to_device(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+    pub(crate) fn see_sent(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
         let Some(watched) = self.links.get(&link) else { return Ok(()) };
         let message = ServerMessage::parse(watched.version, message).map_err(|error| {
             Violation::new(Check::Honest, format!("the server sends what cannot be: {error}"))
@@ -160,13 +184,24 @@ impl Watch {
             }
             ServerMessage::Download(download) => self.download(link, &download),
             ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
-                check_error(&error)
+                self.check_error(&error)
             }
             ServerMessage::Error(error) if watched.honesty == Honesty::Honest => {
                 let message = format!("an honest device is told {error:?}");
                 Err(Violation::new(Check::Honest, message))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// An error that an honest device is told has its reasons.
+    fn check_error(&self, error: &JsonError) -> Result<(), Violation> {
+        match (error.session(), error.code(), error.body().action) {
+            // It has another connection, was silent for too long, or the server stops.
+            (SessionIdent::CONNECTION, ErrorCode::ConnectionClosed, Action::Transient) => Ok(()),
+            (_, _, Action::ClientReset) if self.is_restored => Ok(()),
+            (_, ErrorCode::OtherSessionError, Action::Transient) if self.may_fail => Ok(()),
+            _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
         }
     }
 
@@ -220,17 +255,4 @@ impl Watch {
 fn uninvited(name: &str, link: u64, session: SessionIdent) -> Violation {
     let message = format!("{name} on connection {link}, whose session {session} was not let in");
     Violation::new(Check::Isolation, message)
-}
-
-/// An error that an honest device is told has its reasons.
-fn check_error(error: &JsonError) -> Result<(), Violation> {
-    match (error.session(), error.body().action) {
-        // It has another connection, it was silent for too long, or the server is busy.
-        (SessionIdent::CONNECTION, Action::Transient)
-            if error.code() == ErrorCode::ConnectionClosed =>
-        {
-            Ok(())
-        }
-        _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
-    }
 }

@@ -5,13 +5,17 @@
 mod calm;
 mod event;
 mod process;
+mod restore;
 mod strike;
+mod tamper;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
-use bailiwick_client::session::{ResetMode, WaitKey};
+use bailiwick_client::session::WaitKey;
+use bailiwick_protocol::version::{ClientVersion, ServerVersion};
 use bytes::Bytes;
 
 use super::agenda::{Agenda, Time};
@@ -26,7 +30,7 @@ use super::rogue::Rogue;
 use super::server::Server;
 use super::trace::{Kind, Trace};
 use super::violation::Violation;
-use super::watch::Watch;
+use super::watch::{Ledgers, Watch};
 use event::Event;
 
 /// Everything, and what has happened.
@@ -58,6 +62,19 @@ pub(crate) struct World {
     edits: u64,
     /// Nothing goes wrong and nobody writes.
     is_calm: bool,
+    /// The server has died since all was healed last.
+    is_disturbed: bool,
+    backup: Backup,
+}
+
+/// The copy of the server's store.
+#[derive(Debug)]
+enum Backup {
+    None,
+    /// What the watch knew when it was made.
+    Made(Box<Ledgers>),
+    /// The server has gone back to it.
+    Restored,
 }
 
 /// Where a device is, and what it is like there.
@@ -89,25 +106,37 @@ struct Mark {
     number: i64,
     /// The app was told that it is done.
     is_acknowledged: bool,
+    /// Which device wrote it in which of its realms, and the version that it has there; it has none after a reset.
+    place: (usize, usize, Option<ClientVersion>),
 }
 
 /// What must be true when somebody has waited.
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    /// The server has all marks of the device before this one.
+    /// The server has all that the device wrote in that realm before this mark.
     Upload { index: usize, until: usize },
     /// The device has so much of the history.
-    Download { index: usize, head: bailiwick_protocol::version::ServerVersion },
+    Download { index: usize, head: ServerVersion },
+    /// Nothing, since the server has forgotten what was waited for.
+    Anything,
 }
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) hash: u64,
+pub struct Outcome {
+    /// The hash over all that has happened.
+    pub hash: u64,
     /// Events that were handled while things went wrong.
-    pub(crate) steps: u64,
-    /// All events, and edits that apps have made.
-    pub(crate) operations: u64,
+    pub steps: u64,
+    /// Things that have happened to a process, a file, a message or a connection, and edits that apps have made.
+    pub operations: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hash, steps, operations } = self;
+        write!(f, "{steps} steps, {operations} operations, trace {hash:016x}")
+    }
 }
 
 impl World {
@@ -149,11 +178,16 @@ impl World {
             steps: 0,
             edits: 0,
             is_calm: false,
+            is_disturbed: false,
+            backup: Backup::None,
         }
     }
 
     /// Runs until the scenario's steps are done and all is healed and compared.
     pub(crate) fn run(&mut self) -> Result<Outcome, Violation> {
+        self.tamper_server();
+        self.watch.may_fail =
+            [Fault::ServerCrash, Fault::FullDisk].into_iter().any(|fault| self.plan.has(fault));
         for device in 0..self.sites.len() {
             self.agenda.put(Time::ZERO, Event::Start { device });
             self.plan_app(device);
@@ -230,7 +264,10 @@ impl Site {
         let first = choices.below(plan.partitions);
         let folders = (first..first + count).map(|partition| {
             let partition = Partition(partition % plan.partitions);
-            Folder::new(partition, ResetMode::Recover, choices.below(VERSIONS))
+            let version = choices.below(VERSIONS);
+            // A device cannot recover what it wrote to classes that a restored server does not know.
+            let version = if plan.has(Fault::Restore) { VERSIONS - 1 } else { version };
+            Folder::new(partition, plan.reset_mode, version)
         });
         let folders = folders.collect();
         Self {

@@ -147,8 +147,9 @@ impl Plan {
             _ if lowest < NESTED_COLLECTIONS => MixedUse::Flat,
             (CollectionKind::Single, 0) => MixedUse::List,
             (CollectionKind::Single, 1) => MixedUse::Dictionary,
-            (CollectionKind::Single, _) if changes_kind => MixedUse::Any,
-            (CollectionKind::Dictionary, 1..) if changes_kind => MixedUse::Any,
+            (CollectionKind::Single, _) | (CollectionKind::Dictionary, 1..) if changes_kind => {
+                MixedUse::Any
+            }
             (CollectionKind::List, 1..) => MixedUse::Any,
             _ => MixedUse::Flat,
         }

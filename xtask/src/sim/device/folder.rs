@@ -20,7 +20,7 @@ pub(crate) struct Folder {
     main: Disk,
     fresh: Arc<FreshDisk>,
     /// How far the main file was, for as long as it is the same history.
-    pub(super) progress: Progress,
+    pub(crate) progress: Progress,
 }
 
 /// Where the fresh copy of a client reset is.
@@ -72,6 +72,11 @@ impl Folder {
         let fresh = self.fresh.disk().as_ref().map(|disk| disk.crashed(keeps));
         let disk = Mutex::new(fresh.map(|disk| disk.with_power(power.clone())));
         self.fresh = Arc::new(FreshDisk { power: power.clone(), disk });
+    }
+
+    /// From now on flushing the main file only says that it is done.
+    pub(super) fn pretend_to_flush(&self) {
+        self.main.pretend_to_flush();
     }
 
     /// How many bytes may still be written where nothing was before.

@@ -131,10 +131,21 @@ impl OpenRealm {
         self.requests[role as usize].take()
     }
 
+    /// Whether the main file was asked for something.
+    pub(super) fn has_request(&self) -> bool {
+        self.requests[FileRole::Main as usize].is_some()
+    }
+
     /// Keeps what the machine is about to be told of the main file.
     pub(super) fn note(&mut self, role: FileRole, answer: &StorageAnswer) {
-        if let (FileRole::Main, StorageAnswer::Ready(status))
-        | (FileRole::Main, StorageAnswer::ResetDone { status, .. }) = (role, answer)
+        if let StorageAnswer::ResetDone { .. } = answer {
+            // What was written before has other versions, or none; the status knows them.
+            self.last_written = ClientVersion(0);
+        }
+        if let (
+            FileRole::Main,
+            StorageAnswer::Ready(status) | StorageAnswer::ResetDone { status, .. },
+        ) = (role, answer)
         {
             self.status = Some(status.clone());
         }
@@ -157,10 +168,11 @@ fn index(key: RealmKey) -> usize {
 fn check_event(event: &SessionEvent) -> Result<(), Violation> {
     match event {
         SessionEvent::Error(
-            SyncError::Server { fatal: false, .. } | SyncError::Connect { fatal: false, .. },
+            SyncError::Server { fatal: false, .. }
+            | SyncError::Connect { fatal: false, .. }
+            // The file has failed; whoever stored that knows why.
+            | SyncError::File(_),
         )
-        // The file has failed; whoever stored that knows why.
-        | SessionEvent::Error(SyncError::File(_))
         | SessionEvent::Progress(_)
         | SessionEvent::Connected(_)
         | SessionEvent::ResetStarted

@@ -91,17 +91,6 @@ impl Admission {
         let (session, _) = live_session(accounts, &grant, now_ms)?;
         Ok(self.key.sign_access(&session, now_ms))
     }
-
-    /// Ends a login.
-    pub(super) fn logout(
-        &self,
-        accounts: &dyn Accounts,
-        refresh_token: &str,
-    ) -> Result<(), AuthError> {
-        let grant = self.key.verify_ignoring_expiry(refresh_token, TokenKind::Refresh)?;
-        accounts.revoke_session(&grant.session_id)?;
-        Ok(())
-    }
 }
 
 /// Whether the login that a connection was let in with still exists.

@@ -44,6 +44,23 @@ impl Disks {
         options.on_backends(self.database.clone(), self.log.clone())
     }
 
+    /// The same contents on other disks, all flushed.
+    pub(super) fn copied(&self) -> Self {
+        Self::of([&self.database, &self.log].map(|disk| disk.crashed(Keeps::Everything)))
+    }
+
+    /// From now on flushing only says that it is done.
+    pub(super) fn pretend_to_flush(&self) {
+        self.database.pretend_to_flush();
+        self.log.pretend_to_flush();
+    }
+
+    /// Leaves so much room on each, or as much as anybody wants.
+    pub(super) fn set_room(&self, bytes: Option<usize>) {
+        self.database.set_room(bytes);
+        self.log.set_room(bytes);
+    }
+
     pub(super) fn power(&self) -> &Power {
         &self.power
     }

@@ -19,7 +19,7 @@ use bailiwick_server::http::websocket::endpoint::{Endpoint, Outgoing, Received};
 use bailiwick_server::realm::{Batch, Given, Input, RealmError, RealmsConfig, compute};
 use bailiwick_server::session::{GoAway, Input as SessionInput, SessionConfig};
 use bailiwick_storage::redb::RedbStore;
-use bailiwick_storage::store::{Commit, RealmKey};
+use bailiwick_storage::store::{Commit, RealmKey, StorageError, Store as _};
 use bytes::Bytes;
 
 use super::Output;
@@ -47,6 +47,8 @@ pub(super) struct Process {
     batch: Option<Running>,
     /// How much longer a flush takes than on a fast disk; a batch has one.
     pub(super) sync_latency: Duration,
+    /// The storage has failed, and the process is about to end.
+    is_ending: bool,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -91,6 +93,7 @@ impl Process {
             jobs: VecDeque::new(),
             batch: None,
             sync_latency: Duration::ZERO,
+            is_ending: false,
             outputs: VecDeque::new(),
         }
     }
@@ -220,7 +223,7 @@ impl Process {
                     now_ms: self.now_ms(now),
                     file_salts: (0..count).map(|_| salt(&mut self.choices)).collect(),
                 };
-                let computed = compute(&*self.store, &realm.key, step, &given);
+                let computed = compute(&*self.store, &realm.key, *step, &given);
                 self.tell(now, number, Input::Computed(Box::new(computed)));
             }
             Work::Scan(number, asker, scan) => {
@@ -261,11 +264,23 @@ impl Process {
             self.plan(now, Work::Tell(number, Box::new(Input::Committed(result))));
         }
         if result.is_err() {
-            // As `serve` does: the devices are sent away, and the process ends.
-            self.go_away(now);
-            self.plan(now, Work::Die);
+            self.end(now);
         }
         self.start_batch(now);
+    }
+
+    /// Ends the process if the store answers nothing any more, since something else than a commit has failed.
+    pub(super) fn end_if_stopped(&mut self, now: Time) {
+        if !self.is_ending && matches!(self.store.realms(None, 0), Err(StorageError::Stopped)) {
+            self.end(now);
+        }
+    }
+
+    /// As `serve` does: the devices are sent away, and the process ends.
+    fn end(&mut self, now: Time) {
+        self.is_ending = true;
+        self.go_away(now);
+        self.plan(now, Work::Die);
     }
 
     /// Takes all jobs that wait, unless the committer is busy.

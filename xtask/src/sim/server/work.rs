@@ -39,7 +39,7 @@ pub(super) enum Work {
     /// A thread reads for the actor.
     Read(RealmNumber, Purpose, Request),
     /// A thread computes a step.
-    Compute(RealmNumber, Step),
+    Compute(RealmNumber, Box<Step>),
     /// A thread reads old history.
     Scan(RealmNumber, Asker, Box<StoreScan>),
     /// The committer's batch is made durable.

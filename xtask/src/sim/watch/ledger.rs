@@ -6,12 +6,14 @@ use bailiwick_core::history::Entry;
 use bailiwick_core::state::State;
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::{FileIdent, Salt};
-use bailiwick_protocol::version::{ClientVersion, DownloadCursor, ServerVersion, UploadCursor};
+use bailiwick_protocol::version::{
+    ClientVersion, DownloadCursor, SaltedVersion, ServerVersion, UploadCursor,
+};
 
 use crate::sim::violation::{Check, Violation};
 
 /// The history of a partition, and what was said about its client files.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
     /// Where what a client file has uploaded is.
@@ -40,10 +42,9 @@ impl Ledger {
         ServerVersion(self.entries.len() as u64)
     }
 
-    /// The entries after a version.
-    pub(crate) fn after(&self, version: ServerVersion) -> &[Entry] {
-        let first = usize::try_from(version.0).unwrap_or(usize::MAX).min(self.entries.len());
-        &self.entries[first..]
+    /// The head, as devices are told.
+    pub(crate) fn salted_head(&self) -> SaltedVersion {
+        self.entries.last().map(|entry| entry.version).unwrap_or_default()
     }
 
     pub(crate) fn file(&self, ident: FileIdent) -> Option<&FileLog> {
@@ -53,11 +54,6 @@ impl Ledger {
     /// The client files, with their salts.
     pub(crate) fn files(&self) -> impl Iterator<Item = (FileIdent, Salt)> {
         self.files.iter().map(|(ident, file)| (*ident, file.salt))
-    }
-
-    /// Whether a client file has written anything.
-    pub(crate) fn has_written(&self, ident: FileIdent) -> bool {
-        self.files.get(&ident).is_some_and(|file| file.newest > ClientVersion(0))
     }
 
     /// Whether this is in the history.
@@ -79,13 +75,11 @@ impl Ledger {
             acknowledged: UploadCursor::default(),
             newest: ClientVersion(0),
         };
-        match self.files.insert(ident, file) {
-            None => Ok(()),
-            Some(_) => {
-                let message = format!("client file {ident} is given away twice");
-                Err(Violation::new(Check::Isolation, message))
-            }
+        if self.files.insert(ident, file).is_some() {
+            let message = format!("client file {ident} is given away twice");
+            return Err(Violation::new(Check::Isolation, message));
         }
+        Ok(())
     }
 
     /// Entries have become durable.

@@ -11,6 +11,7 @@ use super::{Mark, Wait, World};
 use crate::sim::agenda::Time;
 use crate::sim::app::{Author, VERSIONS};
 use crate::sim::device::{Effect, Folder, Stop, Stored, realm_key};
+use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
@@ -46,6 +47,7 @@ impl World {
         if let Err(stop) = started {
             return self.stop(device, stop);
         }
+        self.tamper_disks(device);
         self.perform(device, effects)
     }
 
@@ -106,10 +108,10 @@ impl World {
                 Effect::RefreshToken => {
                     self.agenda.put_in(latency * 3, Event::Token { device, run });
                 }
-                // There is one server; it is where it was.
-                Effect::RefreshLocation => (),
                 Effect::WakeAt(Some(at)) => self.agenda.put(at, Event::Wake { device, run, at }),
-                Effect::WakeAt(None) | Effect::ResetDone(_) => (),
+                // There is one server; it is where it was.
+                Effect::WakeAt(None) | Effect::RefreshLocation => (),
+                Effect::ResetDone(index) => self.reset_done(device, index),
                 Effect::WaitDone(key, result) => self.wait_done(device, key, result)?,
             }
         }
@@ -173,8 +175,7 @@ impl World {
 
     /// Plans what the app of a device does next.
     pub(super) fn plan_app(&mut self, device: usize) {
-        let pause = self.plan.pause.as_nanos() as u64;
-        let delay = Duration::from_nanos(self.app_choices.number() % (2 * pause));
+        let delay = self.app_choices.time_below(self.plan.pause * 2);
         self.agenda.put_in(delay, Event::App { device });
     }
 
@@ -190,7 +191,7 @@ impl World {
         }
         let index = self.app_choices.below(site.device.folders.len());
         match self.app_choices.below(40) {
-            0 => self.upgrade(device, index),
+            0 if !self.plan.has(Fault::Restore) => self.upgrade(device, index),
             1..=4 => self.wait(device, index),
             _ => self.write(device, index),
         }
@@ -220,8 +221,9 @@ impl World {
         let app = &self.apps[partition.0];
         let edit = |tx: &mut WriteTransaction<'_>| app.write(tx, author, &mut choices);
         let written = site.device.write(now, index, edit, &mut effects);
-        let is_acknowledged = matches!(written, Ok(Some(_)));
-        self.marks.push(Mark { partition, number, is_acknowledged });
+        let version = written.as_ref().ok().and_then(|done| done.as_ref().map(|(it, _)| *it));
+        let (is_acknowledged, place) = (version.is_some(), (device, index, version));
+        self.marks.push(Mark { partition, number, is_acknowledged, place });
         match written {
             Ok(Some((_, written))) => {
                 self.edits += written.edits as u64;
@@ -264,7 +266,8 @@ impl World {
                 let message = format!("{wait:?} of device {device} ends with {error}");
                 Err(Violation::new(Check::Honest, message))
             }
-            (Wait::Upload { .. }, Ok(())) => Ok(()),
+            (Wait::Anything, Ok(())) => Ok(()),
+            (Wait::Upload { index, until }, Ok(())) => self.check_uploaded(device, index, until),
             (Wait::Download { index, head }, Ok(())) => {
                 let status = self.sites[device].device.status(index);
                 let found = status.map(|status| status.state.progress.download.server_version);
@@ -275,6 +278,32 @@ impl World {
                 Err(Violation::new(Check::Acknowledged, message))
             }
         }
+    }
+}
+
+impl World {
+    /// What the app of a device wrote in one of its realms before a mark is in the history.
+    fn check_uploaded(
+        &mut self,
+        device: usize,
+        index: usize,
+        until: usize,
+    ) -> Result<(), Violation> {
+        let site = &self.sites[device].device;
+        let partition = site.folders[index].partition.value();
+        let file = site.status(index).and_then(|status| status.state.client_file);
+        let Some((file, _)) = file else { return Ok(()) };
+        let ledger = self.watch.ledger(&partition);
+        for mark in &self.marks[..until] {
+            let (writer, realm, version) = mark.place;
+            if let Some(version) = version.filter(|_| (writer, realm) == (device, index))
+                && !ledger.has(file, version)
+            {
+                let message = format!("device {device} has waited for {version}, which is not up");
+                return Err(Violation::new(Check::Acknowledged, message));
+            }
+        }
+        Ok(())
     }
 }
 

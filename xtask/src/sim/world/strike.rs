@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl World {
     pub(super) fn plan_strike(&mut self, index: usize) {
         let (_, interval, choices) = &mut self.strikes[index];
-        let delay = Duration::from_nanos(choices.number() % (2 * interval.as_nanos() as u64));
+        let delay = choices.time_below(*interval * 2);
         self.agenda.put_in(delay, Event::Strike(index));
     }
 
@@ -56,12 +56,21 @@ impl World {
                 self.cut(device, &mut choices);
             }
             Fault::DeviceCrash => site.device.set_power(Some(1 + choices.below(40))),
+            Fault::ServerCrash if choices.yes() => {
+                self.server.set_power(Some(1 + choices.below(60)));
+            }
             Fault::ServerCrash => {
-                self.crash_server(Duration::from_millis(1 + choices.number() % 5000))?;
+                self.crash_server(Duration::from_millis(1 + choices.number() % 5000));
+            }
+            Fault::SlowDisk if choices.one_in(3) => {
+                self.server.set_sync_latency(Duration::from_millis(1 + choices.number() % 300));
             }
             Fault::SlowDisk => {
                 site.sync_latency = Duration::from_millis(1 + choices.number() % 500);
                 self.agenda.put_in(while_ms, Event::Mend { device, fault });
+            }
+            Fault::FullDisk if choices.one_in(3) => {
+                self.server.set_room(Some(choices.below(8) * 4096));
             }
             Fault::FullDisk => {
                 site.device.set_room(Some(choices.below(8) * 4096));
@@ -89,6 +98,7 @@ impl World {
             }
             Fault::Away => self.leave(device, &mut choices),
             Fault::Rogue => self.rogue(&mut choices)?,
+            Fault::Restore => self.restore()?,
         }
         Ok(())
     }
@@ -165,6 +175,7 @@ impl World {
             let user = self.rogues[number].user.clone();
             let link = self.open(Peer::Rogue(number), version, &user);
             self.rogues[number].connected(link, version);
+            self.pump()?;
         }
         let Some(link) = self.rogues[number].link else { return Ok(()) };
         // One has a partition for itself, in which it may repeat what others write elsewhere.

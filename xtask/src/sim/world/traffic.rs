@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bailiwick_client::session::{ConnectError, Disconnect, Input};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
 
 use super::World;
@@ -12,7 +13,7 @@ use crate::sim::choices::Choices;
 use crate::sim::network::{Direction, Link, Peer};
 use crate::sim::server::Output;
 use crate::sim::trace::Kind;
-use crate::sim::violation::Violation;
+use crate::sim::violation::{Check, Violation};
 use crate::sim::watch::Honesty;
 
 impl World {
@@ -28,21 +29,22 @@ impl World {
         } else if site.token_until <= now {
             Err(ConnectError::Status(401))
         } else {
-            Ok(self.connect(device))
+            Ok(self.connect(device)?)
         };
         self.note(Kind::Connect, device, &[result.as_ref().map_or(0, |version| version.number())]);
         self.input(device, Input::Connected(result))
     }
 
-    fn connect(&mut self, device: usize) -> ProtocolVersion {
+    fn connect(&mut self, device: usize) -> Result<ProtocolVersion, Violation> {
         let version = any_version(self.plan.style.lowest, &mut self.choices);
         let user = self.sites[device].device.user.clone();
         let number = self.open(Peer::Device(device), version, &user);
         self.sites[device].link = Some(number);
-        version
+        self.pump()?;
+        Ok(version)
     }
 
-    /// Makes a connection.
+    /// Makes a connection; what the server says to it is yet to be taken.
     pub(super) fn open(&mut self, peer: Peer, version: ProtocolVersion, user: &str) -> u64 {
         self.last_link += 1;
         let number = self.last_link;
@@ -120,23 +122,23 @@ impl World {
         }
         let peer = link.peer;
         match direction {
-            Direction::ToServer => self.to_server(number, peer, &message),
-            Direction::ToDevice => self.to_device(peer, message),
+            Direction::ToServer => self.reach_server(number, peer, &message),
+            Direction::ToDevice => self.reach_device(peer, message),
         }
     }
 
-    fn to_server(&mut self, number: u64, peer: Peer, message: &Bytes) -> Result<(), Violation> {
+    fn reach_server(&mut self, number: u64, peer: Peer, message: &Bytes) -> Result<(), Violation> {
         self.trace.note(self.agenda.now(), Kind::ToServer, number, message);
         if let Peer::Device(_) = peer {
             self.overheard.truncate(OVERHEARD_COUNT - 1);
             self.overheard.push_front(message.clone());
         }
-        self.watch.to_server(number, message)?;
+        self.watch.see_received(number, message)?;
         self.server.receive(self.agenda.now(), number, message);
         self.pump()
     }
 
-    fn to_device(&mut self, peer: Peer, message: Bytes) -> Result<(), Violation> {
+    fn reach_device(&mut self, peer: Peer, message: Bytes) -> Result<(), Violation> {
         match peer {
             Peer::Device(device) => {
                 self.note(Kind::ToDevice, device, &message);
@@ -220,7 +222,8 @@ impl World {
         while let Some(output) = self.server.output() {
             match output {
                 Output::Send(number, message) => {
-                    self.watch.to_device(number, &message)?;
+                    let (number, message) = self.tampered(number, message);
+                    self.watch.see_sent(number, &message)?;
                     self.send(number, Direction::ToDevice, message);
                 }
                 Output::Close(number) => {
@@ -233,14 +236,21 @@ impl World {
                         self.agenda.put(at, Event::Notice(number, Direction::ToDevice));
                     }
                 }
-                Output::Committed(partition, entries) => {
+                Output::Committed(partition, mut entries) => {
+                    self.tamper_entries(&mut entries);
                     for entry in &entries {
                         self.note(Kind::Committed, 0, &entry.changeset);
                     }
                     self.watch.ledger(&partition).commit(&entries)?;
                 }
-                Output::Died => return self.crash_server(Duration::from_millis(500)),
+                Output::Died => {
+                    self.crash_server(Duration::from_millis(500));
+                    return Ok(());
+                }
             }
+        }
+        if let Some(overrun) = self.server.overrun() {
+            return Err(Violation::new(Check::Bounds, overrun));
         }
         let server = &self.server;
         let ready = self.held.iter().copied().filter(|number| server.wants_messages(*number));
@@ -268,11 +278,12 @@ impl World {
     }
 
     /// The server's process ends, and another one begins a while later.
-    pub(super) fn crash_server(&mut self, pause: Duration) -> Result<(), Violation> {
+    pub(super) fn crash_server(&mut self, pause: Duration) {
         let now = self.now();
         if !std::mem::replace(&mut self.is_server_up, false) {
-            return Ok(());
+            return;
         }
+        self.is_disturbed = true;
         self.note(Kind::Died, usize::MAX, &[]);
         self.agenda.put_in(pause, Event::ServerStart);
         self.server.restart(now);
@@ -283,7 +294,6 @@ impl World {
             let at = link.to_device.ends_at() + self.plan.weather.latency;
             self.agenda.put(at, Event::Notice(number, Direction::ToDevice));
         }
-        Ok(())
     }
 
     /// The server begins with what was durable.
@@ -292,8 +302,10 @@ impl World {
             return Ok(());
         }
         for (partition, ledger) in self.watch.ledgers() {
-            ledger.check_durable(&self.server.entries(partition, Default::default()))?;
+            let entries = self.server.entries(partition, ServerVersion::default());
+            ledger.check_durable(&entries)?;
         }
+        self.tamper_server();
         self.pump()
     }
 }

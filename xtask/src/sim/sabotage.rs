@@ -1,0 +1,30 @@
+//! Faults of the simulation itself, by which tests see that its checks find what they are there for.
+
+/// What the simulation does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sabotage {
+    /// An entry of a DOWNLOAD is one that the device has written itself.
+    EchoOwnChange,
+    /// An entry is in the history under another version than it was uploaded with.
+    LoseEntry,
+    /// Entries are in the history twice.
+    DoubleEntry,
+    /// A DOWNLOAD goes to another connection than it should.
+    Misroute,
+    /// The cursor of a DOWNLOAD goes back.
+    RewindCursor,
+    /// An honest device is told that it breaks the protocol.
+    Accuse,
+    /// Flushing the server's disk does nothing.
+    SkipServerSync,
+    /// Flushing a device's disk does nothing.
+    SkipDeviceSync,
+    /// A device does not hear that there is a network again.
+    ForgetDevice,
+    /// A device has one object more than the others.
+    ChangeDevice,
+    /// The server has one object less than the history gives.
+    ChangeServer,
+    /// Something panics.
+    Panic,
+}

@@ -1,0 +1,105 @@
+//! Carries out sabotage: what the world does wrong when a scenario says so.
+
+use bailiwick_core::apply::Changes;
+use bailiwick_core::history::Entry;
+use bailiwick_core::state::State;
+use bailiwick_protocol::action::Action;
+use bailiwick_protocol::error_code::ConnectionCode;
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
+use bailiwick_protocol::message::{Download, DownloadEntry, ErrorBody, ServerError, ServerMessage};
+use bailiwick_protocol::protocol_version::ProtocolVersion;
+use bailiwick_protocol::version::{ClientVersion, DownloadCursor};
+use bytes::Bytes;
+
+use super::World;
+use crate::sim::sabotage::Sabotage;
+
+impl World {
+    fn does(&self, sabotage: Sabotage) -> bool {
+        self.scenario.sabotage == Some(sabotage)
+    }
+
+    /// What is sent instead of a message, and on which connection.
+    pub(super) fn tampered(&mut self, number: u64, message: Bytes) -> (u64, Bytes) {
+        let Some(sabotage) = self.scenario.sabotage else { return (number, message) };
+        let parsed = ServerMessage::parse(ProtocolVersion::MAX, &message);
+        let Ok(ServerMessage::Download(download)) = parsed else { return (number, message) };
+        let Some((version, file)) = self.watch.file_of(number, download.header.session) else {
+            return (number, message);
+        };
+        match sabotage {
+            Sabotage::EchoOwnChange => (number, echoed(&download, file).unwrap_or(message)),
+            Sabotage::RewindCursor if download.header.download_cursor.server_version.0 > 3 => {
+                let mut header = download.header;
+                header.download_cursor = DownloadCursor::default();
+                (number, header.print_with(&[]).into())
+            }
+            Sabotage::Accuse => {
+                let body = ErrorBody::new(Action::ApplicationBug, "you did it");
+                let error = ServerError::connection(ConnectionCode::BadSyntax, body);
+                (number, error.into_message(version).print().into())
+            }
+            Sabotage::Misroute => {
+                let other = self.links.keys().copied().find(|other| *other != number);
+                (other.unwrap_or(number), message)
+            }
+            Sabotage::Panic => panic!("as a scenario says"),
+            _ => (number, message),
+        }
+    }
+
+    pub(super) fn tamper_entries(&self, entries: &mut [Entry]) {
+        for entry in entries {
+            if self.does(Sabotage::LoseEntry) && entry.version.version.0.is_multiple_of(5) {
+                entry.client_version.0 += 1 << 20;
+            }
+            if self.does(Sabotage::DoubleEntry) {
+                entry.client_version = ClientVersion(2);
+            }
+        }
+    }
+
+    pub(super) fn tamper_server(&mut self) {
+        if self.does(Sabotage::SkipServerSync) {
+            self.server.pretend_to_flush();
+        }
+    }
+
+    pub(super) fn tamper_disks(&self, device: usize) {
+        if self.does(Sabotage::SkipDeviceSync) {
+            self.sites[device].device.pretend_to_flush();
+        }
+    }
+
+    /// Whether a device does not hear that all is well again.
+    pub(super) fn is_forgotten(&mut self, device: usize) -> bool {
+        if device > 0 || !self.does(Sabotage::ForgetDevice) {
+            return false;
+        }
+        self.sites[device].unreachable_until = self.now() * 2 + std::time::Duration::from_secs(60);
+        true
+    }
+
+    pub(super) fn tampered_state(&self, mut state: State) -> State {
+        if self.does(Sabotage::ChangeServer) {
+            let row = state.rows().next().map(|(row, _)| row.clone());
+            let objects = row.into_iter().map(|row| (row, None)).collect();
+            state.commit(Changes { schema: None, objects });
+        }
+        state
+    }
+
+    pub(super) fn tampered_contents(&self, contents: String) -> String {
+        if self.does(Sabotage::ChangeDevice) { contents + "one object more\n" } else { contents }
+    }
+}
+
+/// The same DOWNLOAD with an entry of the receiver's; `None` if it has no entries.
+fn echoed(download: &Download, file: FileIdent) -> Option<Bytes> {
+    let plain = download.body.inflate(DEFAULT_MAX_PLAIN_LEN).ok()?;
+    let entries: Result<Vec<DownloadEntry>, _> = Download::entries(plain).collect();
+    let mut entries = entries.ok()?;
+    entries.first_mut()?.origin_file_ident = file;
+    Some(download.header.print_with(&entries).into())
+}

@@ -1,0 +1,77 @@
+//! Simulated worlds: that a seed is a run, that runs keep what the server promises, and that what breaks a promise is
+//! found.
+
+use xtask::sim::{Check, Fault, Faults, STEPS, Sabotage, Scenario, Violation, run};
+
+/// Seeds of each run of the tests; `cargo xtask sim` runs as many as one wants.
+const SEEDS: u64 = 60;
+
+#[test]
+fn worlds_keep_what_the_server_promises() {
+    for seed in 0..SEEDS {
+        run(Scenario::of(seed)).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..4 {
+        let scenario = Scenario { steps: STEPS / 2, ..Scenario::of(seed) };
+        let outcome = run(scenario).unwrap();
+        assert_eq!(run(scenario), Ok(outcome), "{seed}");
+        assert_ne!(run(Scenario { seed: seed + 100, ..scenario }).unwrap().hash, outcome.hash);
+    }
+}
+
+/// Runs that have failed once: what they found, and how to run them.
+const REGRESSIONS: [(&str, Scenario); 0] = [];
+
+#[test]
+fn what_has_failed_once_does_not_fail_again() {
+    for (name, scenario) in REGRESSIONS {
+        run(scenario).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+}
+
+/// One of some seeds breaks the promise that the sabotage is aimed at, and the first that fails does so.
+fn check_found(sabotage: Sabotage, check: Check) {
+    let first = (0..20).find_map(|seed| {
+        let scenario = Scenario { sabotage: Some(sabotage), ..Scenario::of(seed) };
+        run(scenario).err().map(|violation| (seed, violation))
+    });
+    let Some((seed, Violation { check: found, message })) = first else {
+        panic!("{sabotage:?} is not found");
+    };
+    assert_eq!(found, check, "{sabotage:?}, seed {seed}: {message}");
+}
+
+#[test]
+fn each_broken_promise_is_found() {
+    check_found(Sabotage::EchoOwnChange, Check::OwnChanges);
+    check_found(Sabotage::LoseEntry, Check::ExactlyOnce);
+    check_found(Sabotage::DoubleEntry, Check::ExactlyOnce);
+    check_found(Sabotage::Misroute, Check::Isolation);
+    check_found(Sabotage::RewindCursor, Check::Cursors);
+    check_found(Sabotage::Accuse, Check::Honest);
+    check_found(Sabotage::ForgetDevice, Check::InStep);
+    check_found(Sabotage::ChangeDevice, Check::Converged);
+    check_found(Sabotage::ChangeServer, Check::Projection);
+    check_found(Sabotage::Panic, Check::Panics);
+}
+
+/// Something is wrong with a world in which nothing but these crashes happen.
+fn check_lost(sabotage: Sabotage, crash: Fault) {
+    let without: Faults = Fault::ALL.into_iter().filter(|fault| *fault != crash).collect();
+    let fails = |seed| {
+        let scenario = Scenario { without, ..Scenario::of(seed) };
+        run(scenario).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+        run(Scenario { sabotage: Some(sabotage), ..scenario }).is_err()
+    };
+    assert!((0..20).any(fails), "{sabotage:?} is not found");
+}
+
+#[test]
+fn disks_that_pretend_to_flush_are_found() {
+    check_lost(Sabotage::SkipDeviceSync, Fault::DeviceCrash);
+    check_lost(Sabotage::SkipServerSync, Fault::ServerCrash);
+}
