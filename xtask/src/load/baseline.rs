@@ -73,6 +73,23 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// How much the one that varied most did, among these measurements: the largest divided by the smallest.
+    pub(super) fn spread(all: &[Self]) -> f64 {
+        let spread = |of: fn(&Self) -> f64| {
+            let values = || all.iter().map(of);
+            values().fold(0.0, f64::max) / values().fold(f64::INFINITY, f64::min)
+        };
+        let spreads = [
+            spread(|it| it.sync_s),
+            spread(|it| it.one_row),
+            spread(|it| it.hundred_rows),
+            spread(|it| it.echo_s),
+        ];
+        spreads.into_iter().fold(1.0, f64::max)
+    }
+}
+
 /// The one in the middle; of an even number, the upper one. NaN if there are none.
 pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();

@@ -64,6 +64,8 @@ struct Stage<'a> {
 
 /// Rounds of load, with the machine measured before each and after the last.
 const ROUNDS: u32 = 3;
+/// How much a limit may vary from round to round.
+const STEADY: f64 = 2.0;
 /// Writes, or broadcasts, to all.
 const CASTS: usize = 15;
 /// Sockets of the largest scenario, and some files.
@@ -106,6 +108,7 @@ impl Stage<'_> {
                 cpu_us.extend(report.server.map(|server| server.cpu_us_each));
                 limits.push(self.limits().await?);
             }
+            say_spread(&limits);
             let limits = Limits::median(&limits);
             let [per_second, ack_ms, cpu_us] =
                 [per_second, ack_ms, cpu_us].map(|values| median(values.into_iter()));
@@ -136,6 +139,7 @@ impl Stage<'_> {
             p99.push(report.receipt.p99_ms);
             limits.push(self.limits().await?);
         }
+        say_spread(&limits);
         let limits = Limits::median(&limits);
         print!("{limits}");
         let trip_ms = (limits.sync_s + limits.echo_s) * 1e3;
@@ -242,6 +246,16 @@ impl Stage<'_> {
     fn goal(&mut self, goal: Goal) {
         println!("{goal}");
         self.goals.push(goal);
+    }
+}
+
+/// Says so if the machine was not the same all the time.
+fn say_spread(limits: &[Limits]) {
+    let spread = Limits::spread(limits);
+    if spread > STEADY {
+        println!(
+            "noisy    a limit of the machine varied {spread:.1} x meanwhile: the ratios below say little"
+        );
     }
 }
 
