@@ -156,20 +156,18 @@ impl Target {
 
     fn describe(&self, report: &Report) -> String {
         let Report { executions, per_second, coverage, features, corpus, peak_mb, .. } = report;
-        let mut text = format!(
+        let text = format!(
             "{:16} {executions:>10} executions {per_second:>7}/s {coverage:>6} edges \
              {features:>7} features {corpus:>5} inputs {peak_mb:>4} MB",
             self.name
         );
-        if let Some(path) = &report.finding {
-            let root = format!("{}/", root().display());
-            let path = path.strip_prefix(&root).unwrap_or(path);
-            text += &format!(
-                "\n  a finding: see fuzz/artifacts/{0}/log\n  replay it: cargo xtask fuzz {0} --replay {path}",
-                self.name
-            );
-        }
-        text
+        let Some(path) = &report.finding else { return text };
+        let root = format!("{}/", root().display());
+        let path = path.strip_prefix(&root).unwrap_or(path);
+        format!(
+            "{text}\n  a finding: see fuzz/artifacts/{0}/log\n  replay it: cargo xtask fuzz {0} --replay {path}",
+            self.name
+        )
     }
 
     /// What was found before, and what is in the repository.
