@@ -206,7 +206,9 @@ mod tests {
 
     fn check_marks(written: &[i64], found: &[i64], problem: Option<&str>) {
         let mut ledger = Ledger::default();
-        written.iter().for_each(|mark| ledger.written("p", *mark));
+        for mark in written {
+            ledger.written("p", *mark);
+        }
         let error = marks(&contents_with(found), &ledger).err().map(|error| error.to_string());
         match (&error, problem) {
             (None, None) => (),
