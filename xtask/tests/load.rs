@@ -1,5 +1,7 @@
 //! The load generator, as it is run.
 
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
