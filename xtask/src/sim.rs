@@ -2,7 +2,7 @@
 //!
 //! The state machines, the merge, the stores and the files are the production code. Time, the network and the disks are
 //! simulated, so that a seed is a run: the same seed does the same things in the same order, which a
-//! [hash](trace::Trace) over all of them says.
+//! hash over all of them says.
 
 mod agenda;
 pub(crate) mod choices;

@@ -26,7 +26,7 @@
 //! secrets         name                        secret
 //! ```
 //!
-//! The log lies beside the database; its name has `.log` at the end. Its records are what [`redo`] draws: the changes
+//! The log lies beside the database; its name has `.log` at the end. Its records are what `redo.rs` draws: the changes
 //! of the tables, in the order in which they were made. They belong together: a backup has both, copied while no
 //! process has them open.
 //!
