@@ -10,10 +10,11 @@ use bailiwick_client::files::RealmFiles;
 use bailiwick_client::local::{LocalFile, OpenError, Origin, Progress, Snapshot};
 use bailiwick_client::realm::Realm;
 use bailiwick_client::schema::Schema;
-use bailiwick_client::session::{FileRole, FileStatus, Input, StorageAnswer};
+use bailiwick_client::session::{FileRole, FileStatus, Input, StorageAnswer, StorageRequest};
 use bailiwick_client::write::{WriteError, WriteTransaction};
 use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
 use bailiwick_storage::disk::{Keeps, Power};
+use tokio::sync::broadcast::error::TryRecvError;
 
 use super::agenda::Time;
 use super::violation::{Check, Violation};
@@ -136,6 +137,10 @@ impl Device {
     pub(crate) fn store(&mut self, index: usize, role: FileRole) -> Result<Option<Stored>, Stop> {
         let Some(process) = &mut self.running else { return Ok(None) };
         let Some(request) = process.realms[index].take_request(role) else { return Ok(None) };
+        if let StorageRequest::Reset { .. } = request {
+            // Nobody may hear that it is done.
+            self.folders[index].progress = Progress::default();
+        }
         let answer = process.realms[index].files.execute(role, request, OriginTimestamp(1));
         self.alive()?;
         let sync_count = self.folders[index].take_sync_count();
@@ -183,7 +188,13 @@ impl Device {
             Err(error) => return Err(unexpected("it cannot be written", &error).into()),
         };
         self.folders[index].take_sync_count();
-        while let Ok(news) = open.news.try_recv() {
+        loop {
+            let news = match open.news.try_recv() {
+                Ok(news) => news,
+                // There was more that others wrote than is kept.
+                Err(TryRecvError::Lagged(_)) => continue,
+                Err(_) => break,
+            };
             if let (Origin::Local, Some(uploadable)) = (news.origin, news.uploadable) {
                 let (realm, version) = (process::key(index), news.version);
                 open.last_written = version;

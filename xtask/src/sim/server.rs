@@ -225,6 +225,11 @@ impl Server {
         self.outputs.pop_front()
     }
 
+    /// Whether it is not about to end.
+    pub(crate) fn is_working(&self) -> bool {
+        !self.has_died && self.process.is_working()
+    }
+
     /// What is queued beyond its bound, if anything is.
     pub(crate) fn overrun(&self) -> Option<String> {
         self.process.overrun()

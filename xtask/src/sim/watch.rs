@@ -57,6 +57,8 @@ struct Session {
     partition: PartitionValue,
     /// The client file that it has proved to be, and how far that was sent the history.
     bound: Option<(FileIdent, DownloadCursor)>,
+    /// The device has ended it; what was on its way then may still come.
+    is_ending: bool,
 }
 
 impl Watch {
@@ -73,7 +75,10 @@ impl Watch {
 
     /// The server is at what was known then.
     pub(crate) fn restore(&mut self, ledgers: Ledgers) {
-        self.ledgers = ledgers;
+        let forgotten = std::mem::replace(&mut self.ledgers, ledgers);
+        for (partition, ledger) in &forgotten {
+            self.ledger(partition).restore_files(ledger);
+        }
         self.is_restored = true;
     }
 
@@ -125,12 +130,19 @@ impl Watch {
         match message {
             ClientMessage::Bind(bind) => {
                 if let Ok(partition) = PARTITION_KEY.bind(&bind.path) {
-                    let session = Session { partition, bound: None };
-                    watched.sessions.entry(bind.session).or_insert(session);
+                    let session = Session { partition, bound: None, is_ending: false };
+                    let known = watched.sessions.get(&bind.session);
+                    if known.is_none_or(|known| known.is_ending) {
+                        watched.sessions.insert(bind.session, session);
+                    }
                 }
             }
             ClientMessage::Ident(ident) => self.identify(link, &ident),
-            ClientMessage::Unbind(unbind) => drop(watched.sessions.remove(&unbind.session)),
+            ClientMessage::Unbind(unbind) => {
+                if let Some(session) = watched.sessions.get_mut(&unbind.session) {
+                    session.is_ending = true;
+                }
+            }
             ClientMessage::Upload(upload) => self.upload(link, &upload),
             ClientMessage::Mark(_) | ClientMessage::Ping(_) => (),
             ClientMessage::Error(error) => {
@@ -168,7 +180,7 @@ impl Watch {
 
     /// Looks at what the server sends.
     pub(crate) fn see_sent(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
-        let Some(watched) = self.links.get(&link) else { return Ok(()) };
+        let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
         let message = ServerMessage::parse(watched.version, message).map_err(|error| {
             Violation::new(Check::Honest, format!("the server sends what cannot be: {error}"))
         })?;
@@ -182,11 +194,20 @@ impl Watch {
                 let ledger = self.ledger(&partition);
                 ledger.allocate(ident.file_ident, ident.file_ident_salt, &user)
             }
-            ServerMessage::Download(download) => self.download(link, &download),
-            ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
-                self.check_error(&error)
+            ServerMessage::Unbound(unbound) => {
+                watched.sessions.remove(&unbound.session);
+                Ok(())
             }
-            ServerMessage::Error(error) if watched.honesty == Honesty::Honest => {
+            ServerMessage::Download(download) => self.download(link, &download),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at what an honest device is about to receive: a connection that it has given up may be told more.
+    pub(crate) fn see_told(&self, message: &Bytes) -> Result<(), Violation> {
+        match ServerMessage::parse(ProtocolVersion::MAX, message) {
+            Ok(ServerMessage::JsonError(error)) => self.check_error(&error),
+            Ok(ServerMessage::Error(error)) => {
                 let message = format!("an honest device is told {error:?}");
                 Err(Violation::new(Check::Honest, message))
             }
@@ -209,7 +230,7 @@ impl Watch {
         let header = &download.header;
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
         let session = watched.sessions.get_mut(&header.session);
-        let Some(Session { partition, bound: Some((file, cursor)) }) = session else {
+        let Some(Session { partition, bound: Some((file, cursor)), .. }) = session else {
             return Err(uninvited("DOWNLOAD", link, header.session));
         };
         let ledger = self.ledgers.get_mut(partition).expect("the client file is of it");

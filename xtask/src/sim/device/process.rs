@@ -49,7 +49,8 @@ pub(crate) enum Effect {
     RefreshLocation,
     WakeAt(Option<Time>),
     WaitDone(WaitKey, Result<(), SyncError>),
-    ResetDone(usize),
+    /// A realm was reset, and its local changes recovered, if there were any.
+    ResetDone(usize, bool),
 }
 
 impl Process {
@@ -102,7 +103,9 @@ impl Process {
                 Effect::WakeAt(at)
             }
             Output::WaitDone(key, result) => Effect::WaitDone(key, result),
-            Output::Event(key, SessionEvent::ResetDone { .. }) => Effect::ResetDone(index(key)),
+            Output::Event(key, SessionEvent::ResetDone { recovered }) => {
+                Effect::ResetDone(index(key), recovered)
+            }
             Output::Event(_, event) => return check_event(&event).map(|()| None),
             Output::Log(..) => return Ok(None),
             Output::LogOut | Output::Closed(_) => {

@@ -194,7 +194,8 @@ impl Process {
         });
         let realms = self.realms.values().filter_map(|realm| {
             let (count, len) = (realm.commands.len(), realm.actor.backlog_len());
-            let is_overrun = count > super::realm::MAX_COMMANDS + self.connections.len();
+            // Connections that are gone may still have to let go of their client files.
+            let is_overrun = count > 2 * super::realm::MAX_COMMANDS + self.connections.len();
             (is_overrun || len > self.config.realms.max_backlog_len.max(LARGEST_UPLOAD))
                 .then(|| format!("{count} commands, {len} bytes wait for {:?}", realm.partition))
         });
@@ -274,6 +275,11 @@ impl Process {
         if !self.is_ending && matches!(self.store.realms(None, 0), Err(StorageError::Stopped)) {
             self.end(now);
         }
+    }
+
+    /// Whether the store answers, and nothing has led to the end of the process.
+    pub(super) fn is_working(&self) -> bool {
+        !self.is_ending && self.store.realms(None, 0).is_ok()
     }
 
     /// As `serve` does: the devices are sent away, and the process ends.

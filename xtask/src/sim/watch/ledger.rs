@@ -22,6 +22,8 @@ pub(crate) struct Ledger {
     /// The objects as the history gives them, up to some version.
     replayed: State,
     replayed_len: usize,
+    /// The server has forgotten something, and may give away client files again.
+    is_restored: bool,
 }
 
 /// What is known of a client file.
@@ -75,11 +77,25 @@ impl Ledger {
             acknowledged: UploadCursor::default(),
             newest: ClientVersion(0),
         };
-        if self.files.insert(ident, file).is_some() {
+        if self.files.insert(ident, file).is_some() && !self.is_restored {
             let message = format!("client file {ident} is given away twice");
             return Err(Violation::new(Check::Isolation, message));
         }
         Ok(())
+    }
+
+    /// The server was restored. It may know client files that were given away after its copy was made, since they were
+    /// allocated before.
+    pub(crate) fn restore_files(&mut self, forgotten: &Self) {
+        self.is_restored = true;
+        for (ident, file) in &forgotten.files {
+            self.files.entry(*ident).or_insert_with(|| FileLog {
+                waiting: Vec::new(),
+                acknowledged: UploadCursor::default(),
+                newest: ClientVersion(0),
+                ..file.clone()
+            });
+        }
     }
 
     /// Entries have become durable.

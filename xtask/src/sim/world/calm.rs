@@ -22,7 +22,7 @@ impl World {
         self.is_calm = true;
         self.heal()?;
         let mut until = self.now() + IN_STEP;
-        while !self.is_in_step() {
+        while !self.is_in_step() || !self.server.is_working() {
             // A process that was about to end has ended: that was the last fault.
             if self.is_disturbed && self.is_server_up {
                 self.heal()?;

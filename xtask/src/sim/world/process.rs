@@ -111,7 +111,7 @@ impl World {
                 Effect::WakeAt(Some(at)) => self.agenda.put(at, Event::Wake { device, run, at }),
                 // There is one server; it is where it was.
                 Effect::WakeAt(None) | Effect::RefreshLocation => (),
-                Effect::ResetDone(index) => self.reset_done(device, index),
+                Effect::ResetDone(index, recovered) => self.reset_done(device, index, recovered)?,
                 Effect::WaitDone(key, result) => self.wait_done(device, key, result)?,
             }
         }

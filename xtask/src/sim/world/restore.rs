@@ -7,7 +7,7 @@ use bailiwick_client::session::ResetMode;
 use super::{Backup, Wait, World};
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
-use crate::sim::violation::Violation;
+use crate::sim::violation::{Check, Violation};
 
 impl World {
     /// Copies the server's store, if it may be restored later.
@@ -51,7 +51,8 @@ impl World {
         let mark = &mut self.marks[index];
         let (device, realm, version) = mark.place;
         mark.place.2 = None;
-        let device = &self.sites[device].device;
+        let site = &self.sites[device];
+        let device = &site.device;
         let Some(version) = version else {
             mark.is_acknowledged = false; // It was reset before, and has another version now.
             return;
@@ -62,6 +63,7 @@ impl World {
         let is_kept = ledger.zip(file).is_some_and(|(ledger, (file, _))| ledger.has(file, version));
         let may_be_told = folder.progress.upload.client_version >= version
             || device.has_request(realm)
+            || site.is_asleep
             || !device.is_running();
         if may_be_told && !is_kept {
             mark.is_acknowledged = false;
@@ -69,8 +71,17 @@ impl World {
     }
 
     /// A realm of a device was reset: what it wrote has other versions, and may be dropped.
-    pub(super) fn reset_done(&mut self, device: usize, index: usize) {
+    pub(super) fn reset_done(
+        &mut self,
+        device: usize,
+        index: usize,
+        recovered: bool,
+    ) -> Result<(), Violation> {
         let drops = self.plan.reset_mode == ResetMode::DiscardLocal;
+        if recovered == drops {
+            let message = format!("a reset of device {device} ends with recovered: {recovered}");
+            return Err(Violation::new(Check::Acknowledged, message));
+        }
         for mark in &mut self.marks {
             if (mark.place.0, mark.place.1) == (device, index) {
                 mark.place.2 = None;
@@ -84,5 +95,6 @@ impl World {
                 *wait = Wait::Anything;
             }
         }
+        Ok(())
     }
 }

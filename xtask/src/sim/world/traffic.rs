@@ -142,6 +142,7 @@ impl World {
         match peer {
             Peer::Device(device) => {
                 self.note(Kind::ToDevice, device, &message);
+                self.watch.see_told(&message)?;
                 self.input(device, Input::Received(message))
             }
             Peer::Rogue(rogue) => {
