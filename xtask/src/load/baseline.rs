@@ -16,14 +16,10 @@ pub(super) use socket::BareServer;
 pub(super) struct Limits {
     /// Appending 100 bytes to a file, and `fdatasync`.
     pub(super) sync_s: f64,
-    /// redb commits of one row of 1 KiB, each durable (`Durability::Immediate`), a second.
+    /// redb commits of one row of 1 KiB, as redb makes them if it is asked for nothing else, a second.
     pub(super) one_row: f64,
     /// Rows a second in redb commits of 100 of them.
     pub(super) hundred_rows: f64,
-    /// The same with the settings of the server's store (quick repair): commits of one row a second.
-    pub(super) one_row_quick: f64,
-    /// The same with the settings of the server's store: rows a second in commits of 100.
-    pub(super) hundred_rows_quick: f64,
     /// A small WebSocket message to another process and back.
     pub(super) echo_s: f64,
 }
@@ -36,27 +32,12 @@ impl Limits {
     pub(super) async fn measure(dir: &Path, server: &BareServer) -> Result<Self> {
         let dir = dir.to_owned();
         let on_disk = tokio::task::spawn_blocking(move || -> Result<_> {
-            let commits = |rows, repair| disk::rows_per_second(&dir, rows, repair, SLICE);
-            Ok((
-                disk::median_sync(&dir, SLICE)?,
-                [
-                    commits(1, disk::Repair::Thorough)?,
-                    commits(100, disk::Repair::Thorough)?,
-                    commits(1, disk::Repair::Quick)?,
-                    commits(100, disk::Repair::Quick)?,
-                ],
-            ))
+            let rows = |each| disk::rows_per_second(&dir, each, SLICE);
+            Ok((disk::median_sync(&dir, SLICE)?, rows(1)?, rows(100)?))
         });
-        let (sync, [one_row, hundred_rows, one_row_quick, hundred_rows_quick]) = on_disk.await??;
+        let (sync, one_row, hundred_rows) = on_disk.await??;
         let echo = socket::median_echo(server, SLICE).await?;
-        Ok(Self {
-            sync_s: sync.as_secs_f64(),
-            one_row,
-            hundred_rows,
-            one_row_quick,
-            hundred_rows_quick,
-            echo_s: echo.as_secs_f64(),
-        })
+        Ok(Self { sync_s: sync.as_secs_f64(), one_row, hundred_rows, echo_s: echo.as_secs_f64() })
     }
 
     /// The medians of several measurements.
@@ -66,14 +47,10 @@ impl Limits {
             sync_s: median(|it| it.sync_s),
             one_row: median(|it| it.one_row),
             hundred_rows: median(|it| it.hundred_rows),
-            one_row_quick: median(|it| it.one_row_quick),
-            hundred_rows_quick: median(|it| it.hundred_rows_quick),
             echo_s: median(|it| it.echo_s),
         }
     }
-}
 
-impl Limits {
     /// How much the one that varied most did, among these measurements: the largest divided by the smallest.
     pub(super) fn spread(all: &[Self]) -> f64 {
         let spread = |of: fn(&Self) -> f64| {

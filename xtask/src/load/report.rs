@@ -168,8 +168,6 @@ impl Report {
         vec![
             ratio("uploads/s : redb, one row a commit", per_second, limits.one_row),
             ratio("uploads/s : redb, 100 rows a commit", per_second, limits.hundred_rows),
-            ratio("uploads/s : the same, quick repair", per_second, limits.one_row_quick),
-            ratio("uploads/s : 100 rows, quick repair", per_second, limits.hundred_rows_quick),
             ratio("receipt p50 ms : fdatasync + echo", self.receipt.p50_ms, trip_ms),
             ratio("receipt p99 ms : fdatasync + echo", self.receipt.p99_ms, trip_ms),
         ]
@@ -279,11 +277,6 @@ impl fmt::Display for Limits {
         writeln!(f, "  fdatasync      {:.0} µs after appending 100 bytes", us(self.sync_s))?;
         writeln!(f, "  redb           {:.0} commits/s of one row of 1 KiB", self.one_row)?;
         writeln!(f, "                 {:.0} rows/s in commits of 100", self.hundred_rows)?;
-        writeln!(
-            f,
-            "                 {:.0} and {:.0} with quick repair, as the server has it",
-            self.one_row_quick, self.hundred_rows_quick
-        )?;
         writeln!(f, "  WebSocket      {:.0} µs for an echo of 100 bytes", us(self.echo_s))
     }
 }

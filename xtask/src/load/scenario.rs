@@ -118,8 +118,6 @@ impl Stage<'_> {
             for (limit, against, target) in [
                 (limits.one_row, "redb, one row a commit", 20.0),
                 (limits.hundred_rows, "redb, 100 rows a commit", 0.5),
-                (limits.one_row_quick, "redb, one row a commit, quick repair", 20.0),
-                (limits.hundred_rows_quick, "redb, 100 rows a commit, quick repair", 0.5),
             ] {
                 let what = format!("durable uploads, {in_flight} in flight");
                 let target = Target::AtLeast(target);

@@ -10,15 +10,6 @@ use redb::{Database, Durability, TableDefinition};
 
 use super::median;
 
-/// What a commit does for the first opening after a crash, as in the server's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repair {
-    /// Two flushes, and the list of free pages: what the server does unless it is told otherwise.
-    Quick,
-    /// One flush.
-    Thorough,
-}
-
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 
 /// Rows that are there before, so that the tree has some depth.
@@ -44,20 +35,14 @@ pub(super) fn median_sync(dir: &Path, slice: Duration) -> Result<Duration> {
     Ok(Duration::from_secs_f64(median(times.into_iter())))
 }
 
-/// Rows of 1 KiB that become durable in a second, in commits of `rows`.
-pub(super) fn rows_per_second(
-    dir: &Path,
-    rows: u64,
-    repair: Repair,
-    slice: Duration,
-) -> Result<f64> {
+/// Rows of 1 KiB that become durable in a second, in commits of `rows` with redb's own settings.
+pub(super) fn rows_per_second(dir: &Path, rows: u64, slice: Duration) -> Result<f64> {
     let path = dir.join("rows.redb");
     let database = Database::create(&path)?;
     let mut next = 0;
     let mut commit = |count: u64| -> Result<()> {
         let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
-        transaction.set_quick_repair(repair == Repair::Quick);
         {
             let mut table = transaction.open_table(ROWS)?;
             for key in next..next + count {
