@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bailiwick_client::files::{FreshInMemory, RealmFiles};
 use bailiwick_client::history::{collect_upload, local_commit};
-use bailiwick_client::local::{LocalFile, OpenOptions, Owner};
+use bailiwick_client::local::{Batch, LocalFile, OpenOptions, Owner};
 use bailiwick_client::session::{FileRole, StorageAnswer, StorageRequest};
 use bailiwick_core::apply::Transaction;
 use bailiwick_core::state::{ObjectRow, ObjectStore as _};
@@ -299,7 +299,7 @@ fn upload(c: &mut Criterion) {
         commit(&files, &[changeset]);
         let mut changeset = Changeset::default();
         update(&mut changeset, 0, "age", Payload::Int(1));
-        append(&files, &changeset, count);
+        append(&files, std::iter::repeat_n(changeset, count));
         let snapshot = files.main().snapshot().unwrap();
         group.bench_function(format!("{count} transactions"), |b| {
             b.iter(|| {
@@ -319,20 +319,48 @@ fn upload(c: &mut Criterion) {
     group.finish();
 }
 
-/// Commits one transaction many times, in one commit of the disk.
-fn append(files: &RealmFiles, changeset: &Changeset, count: u64) {
+/// Commits transactions that leave the objects as they are, in one commit of the disk.
+fn append(files: &RealmFiles, changesets: impl Iterator<Item = Changeset>) {
     let writer = files.main().write();
     let snapshot = writer.snapshot().unwrap();
-    let mut batch = local_commit(&snapshot, <_>::default(), changeset.clone(), OriginTimestamp(5));
-    let first = batch.append[0].clone();
-    for later in 1..count {
-        let mut entry = first.clone();
-        entry.version = ClientVersion(first.version.0 + later);
-        batch.state.version = entry.version;
-        batch.append.push(entry);
+    let mut batch = Batch { state: snapshot.state().clone(), ..Batch::default() };
+    for changeset in changesets {
+        let transaction = local_commit(&snapshot, <_>::default(), changeset, OriginTimestamp(5));
+        for mut entry in transaction.append {
+            entry.version = ClientVersion(batch.state.version.0 + 1);
+            batch.state.version = entry.version;
+            batch.append.push(entry);
+        }
     }
     writer.commit(&batch).unwrap();
 }
 
-criterion_group!(benches, ten_thousand_changesets, first_open, conflicts, upload);
+/// DOWNLOADs of one changeset each, while none and while 10,000 transactions of the device wait for the server: about
+/// other objects, and 100 of them about the same.
+fn trickle(c: &mut Criterion) {
+    let resize = |key, size| {
+        let mut changeset = Changeset::default();
+        update(&mut changeset, key, "size", Payload::Int(size));
+        changeset
+    };
+    let before = message(1, &transactions()[..5_001]);
+    let mut group = c.benchmark_group("a DOWNLOAD of 1 changeset");
+    group.sample_size(10);
+    for (waiting, key) in [(0, 0), (10_000, 0), (10_000, 1)] {
+        let files = RealmFiles::new(Arc::new(LocalFile::in_memory()), FreshInMemory::default());
+        execute(&files, StorageRequest::Identify(FileIdent(2), Salt(1)));
+        integrate(&files, std::slice::from_ref(&before));
+        append(&files, (0..waiting).map(|number| resize(number % 100 + 1, 3)));
+        let mut versions = 5_002..;
+        group.bench_function(format!("{waiting} waiting, object {key}"), |b| {
+            b.iter(|| {
+                let version = versions.next().unwrap();
+                integrate(&files, &[message(version, &[resize(key, 4)])]);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ten_thousand_changesets, first_open, conflicts, upload, trickle);
 criterion_main!(benches);

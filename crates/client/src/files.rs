@@ -20,7 +20,7 @@ mod fresh;
 mod reset;
 mod set_aside;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::message::{Body, Download, DownloadHeader};
@@ -28,7 +28,7 @@ use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, UploadCursor};
 use tokio::sync::broadcast;
 
 use crate::causes::with_causes;
-use crate::history::{self, IntegrationError};
+use crate::history::{self, IntegrationError, Unintegrated};
 use crate::local::{Batch, Committed, FileState, LocalError, LocalFile, ResetStage, Snapshot};
 use crate::reset::{Observation, ResetDemand};
 use crate::session::{FileRole, FileStatus, StorageAnswer, StorageRequest, SyncError};
@@ -47,6 +47,8 @@ pub struct RealmFiles {
     /// Opens and removes the fresh copy.
     copies: Box<dyn FreshFile>,
     newest: Mutex<Newest>,
+    /// Of the main file.
+    unintegrated: Mutex<Unintegrated>,
     observation: Observation,
 }
 
@@ -65,6 +67,7 @@ impl RealmFiles {
             fresh: Mutex::default(),
             copies: Box::new(copies),
             newest: Mutex::default(),
+            unintegrated: Mutex::default(),
             observation: Observation::default(),
         }
     }
@@ -145,8 +148,17 @@ impl RealmFiles {
             Ok(plain) => Download::entries(plain),
             Err(error) => return Ok(StorageAnswer::ProtocolViolation(with_causes(&error))),
         };
-        let outcome =
-            self.change(role, |snapshot| Ok(history::integrate(snapshot, header, entries)?));
+        let outcome = self.change(role, |snapshot| {
+            Ok(match role {
+                FileRole::Main => {
+                    history::integrate(snapshot, &mut self.unintegrated(), header, entries)?
+                }
+                // Nothing is written there.
+                FileRole::Fresh => {
+                    history::integrate(snapshot, &mut Unintegrated::default(), header, entries)?
+                }
+            })
+        });
         match outcome {
             Ok(()) => self.ready(role),
             Err(FilesError::Integration(error)) => {
@@ -215,6 +227,10 @@ impl RealmFiles {
                 .pending_reset()
                 .is_some_and(|reset| reset.stage == ResetStage::Applied),
         })
+    }
+
+    fn unintegrated(&self) -> MutexGuard<'_, Unintegrated> {
+        self.unintegrated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Searches only what was not searched before, so that it costs little however long the history is.

@@ -31,9 +31,11 @@ mod commit;
 mod error;
 mod identify;
 mod integrate;
+mod local_side;
 mod split;
 #[cfg(test)]
 mod tests;
+mod unintegrated;
 mod upload;
 
 pub use commit::local_commit;
@@ -41,4 +43,5 @@ pub use error::{IntegrationError, ProtocolViolation};
 pub use identify::identify;
 pub use integrate::integrate;
 pub use split::MAX_PIECE_LEN;
+pub use unintegrated::Unintegrated;
 pub use upload::{collect_upload, last_uploadable, pending};

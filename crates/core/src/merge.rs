@@ -15,6 +15,7 @@ mod driver;
 mod error;
 mod field;
 mod footprint;
+mod footprints;
 mod index;
 mod list;
 mod nested;
@@ -35,6 +36,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 use driver::Driver;
 pub use error::{MergeError, MergeFault, Position, SchemaMismatch};
 pub use footprint::Footprint;
+pub use footprints::Footprints;
 use index::Weaving;
 use op::Disc;
 

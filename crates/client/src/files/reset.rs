@@ -10,6 +10,7 @@ use bailiwick_protocol::version::OriginTimestamp;
 
 use super::{FilesError, Newest, RealmFiles};
 use crate::causes::with_causes;
+use crate::history::Unintegrated;
 use crate::local::{LocalFile, PendingReset, ResetStage, Snapshot};
 use crate::reset::{self, ResetDemand, ResetFailure, ResetObserver, ResetRefused};
 use crate::session::{FileRole, ResetMode, StorageAnswer};
@@ -83,9 +84,11 @@ impl RealmFiles {
             }
         };
         writer.commit(&batch)?;
+        // What was recovered has other changesets under the versions that it had.
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Newest::default();
+        *self.unintegrated() = Unintegrated::default();
         let after = writer.snapshot()?;
         drop((writer, fresh));
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Newest::default();
         // The reset is made, with or without the copy being gone: it is known as one that was taken over.
         if let Err(error) = self.remove_fresh() {
             tracing::warn!(error = with_causes(&error), "the fresh copy of a realm is still there");

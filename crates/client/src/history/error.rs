@@ -8,7 +8,7 @@ use bailiwick_core::merge::MergeError;
 use bailiwick_protocol::changeset::DecodeError;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::message::{CursorError, EntryError};
-use bailiwick_protocol::version::ServerVersion;
+use bailiwick_protocol::version::{ClientVersion, ServerVersion};
 
 use crate::local::LocalError;
 
@@ -26,8 +26,18 @@ pub enum IntegrationError {
     #[error("the changeset of server version {0} is malformed")]
     Malformed(ServerVersion, #[source] DecodeError),
     /// Changesets contradict what was written here.
-    #[error("the changesets of server versions {} to {} contradict local ones", .0.start(), .0.end())]
-    Contradiction(RangeInclusive<ServerVersion>, #[source] Box<MergeError>),
+    #[error(
+        "one of the changesets of server versions {} to {} contradicts that of client version {local}",
+        .received.start(), .received.end()
+    )]
+    Contradiction {
+        /// The changesets that were merged at once.
+        received: RangeInclusive<ServerVersion>,
+        /// The local one.
+        local: ClientVersion,
+        /// What is wrong.
+        source: Box<MergeError>,
+    },
     /// A changeset can't be applied.
     #[error("the changeset of server version {0} cannot be applied")]
     Refused(ServerVersion, #[source] Box<Refusal>),
@@ -72,7 +82,7 @@ impl IntegrationError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::BadProgress(_) => Some(ErrorCode::BadProgress),
-            Self::Malformed(..) | Self::Contradiction(..) | Self::Refused(..) => {
+            Self::Malformed(..) | Self::Contradiction { .. } | Self::Refused(..) => {
                 Some(ErrorCode::BadChangeset)
             }
             Self::Protocol(_) | Self::Local(_) => None,

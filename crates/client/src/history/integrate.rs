@@ -1,17 +1,17 @@
 //! What the server has sent, merged with what it has not integrated. Spec: client, section 4; merge, section 8.
 
-use bailiwick_core::EncodingError;
 use bailiwick_core::apply::Transaction;
-use bailiwick_core::merge::{Concurrent, merge};
+use bailiwick_core::merge::Concurrent;
 use bailiwick_protocol::changeset::{Changeset, DecodeLimits};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::message::{DownloadEntry, DownloadHeader, Entries};
 use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, ServerVersion};
-use bytes::Bytes;
 
 use super::check::{check_entries, check_header};
 use super::error::{IntegrationError, ProtocolViolation};
 use super::identify::next_entry;
+use super::local_side::{LocalSide, MeetingError};
+use super::unintegrated::Unintegrated;
 use crate::local::{
     Batch, ByteCounters, FileState, HistoryChange, LocalError, Origin, Progress, Snapshot,
 };
@@ -21,14 +21,17 @@ use crate::local::{
 /// Each changeset is merged with the local ones that the server had not integrated before it, then applied. All of
 /// them take one version, and so does a DOWNLOAD without changesets, which only brings progress.
 ///
-/// Takes memory for what the DOWNLOAD changes, for the local changesets that it is merged with, and for a part of its
-/// own changesets at a time.
+/// `unintegrated` is what the latest integration has left there, or nothing.
+///
+/// Takes memory for what the DOWNLOAD changes, for the objects that local changesets are about, and for a part of its
+/// own changesets and of the local ones at a time.
 ///
 /// # Errors
 ///
 /// See [`IntegrationError`].
 pub fn integrate(
     snapshot: &Snapshot,
+    unintegrated: &mut Unintegrated,
     header: &DownloadHeader,
     entries: Entries<DownloadEntry>,
 ) -> Result<Option<Batch>, IntegrationError> {
@@ -41,10 +44,9 @@ pub fn integrate(
     let received = check_entries(state.progress.download, header, own, entries.clone())?;
 
     let mut integration = Integration {
-        snapshot,
-        own,
         objects: Transaction::new(snapshot.schema(), snapshot),
-        local: None,
+        max_len: unintegrated.bounds().received_len,
+        local: LocalSide::new(snapshot, own, unintegrated),
         run: Run::default(),
     };
     for entry in entries {
@@ -62,7 +64,7 @@ pub fn integrate(
         changes: objects.finish(),
         state,
         history: trimmed.map_or(HistoryChange::Keep, HistoryChange::Trim),
-        reciprocals: local.map_or_else(Vec::new, |local| local.changed_after(trimmed)),
+        reciprocals: local.changed_after(trimmed),
         append,
         ..Batch::default()
     }))
@@ -82,19 +84,11 @@ fn is_known(state: &FileState, header: &DownloadHeader) -> bool {
 
 /// An integration that is under way.
 struct Integration<'a> {
-    snapshot: &'a Snapshot,
-    own: FileIdent,
     objects: Transaction<'a, Snapshot>,
-    /// What was written here and is concurrent; read when the first changeset is merged.
-    local: Option<Local>,
+    local: LocalSide<'a>,
     run: Run,
-}
-
-/// Local changesets that the server has not integrated, in the form that follows what was merged with them.
-#[derive(Default)]
-struct Local {
-    versions: Vec<ClientVersion>,
-    changesets: Vec<Concurrent>,
+    /// Of a run, in bytes: a longer one is merged piece by piece, which comes to the same.
+    max_len: usize,
 }
 
 /// Changesets in a row before which the server had integrated the same of ours.
@@ -107,14 +101,10 @@ struct Run {
     len: usize,
 }
 
-/// A run of more bytes is merged piece by piece, which comes to the same: decoded changesets take much more memory
-/// than these.
-const MAX_RUN_LEN: usize = 1 << 20;
-
 impl Integration<'_> {
     fn add(&mut self, entry: &DownloadEntry) -> Result<(), IntegrationError> {
         let version = entry.server_version;
-        if self.run.base != entry.last_integrated_client_version || self.run.len >= MAX_RUN_LEN {
+        if self.run.base != entry.last_integrated_client_version || self.run.len >= self.max_len {
             self.merge_run()?;
             self.run.base = entry.last_integrated_client_version;
         }
@@ -131,12 +121,14 @@ impl Integration<'_> {
     fn merge_run(&mut self) -> Result<(), IntegrationError> {
         let Run { base, versions, mut changesets, .. } = std::mem::take(&mut self.run);
         let (Some(first), Some(last)) = (versions.first(), versions.last()) else { return Ok(()) };
-        let local = match &mut self.local {
-            Some(local) => local,
-            None => self.local.insert(Local::read(self.snapshot, base, self.own)?),
-        };
-        merge(local.after(base), &mut changesets)
-            .map_err(|error| IntegrationError::Contradiction(*first..=*last, Box::new(error)))?;
+        self.local.meet(base, &mut changesets).map_err(|error| match error {
+            MeetingError::Local(error) => IntegrationError::Local(error),
+            MeetingError::Contradiction(local, source) => IntegrationError::Contradiction {
+                received: *first..=*last,
+                local,
+                source: Box::new(source),
+            },
+        })?;
         for (version, changeset) in versions.into_iter().zip(changesets) {
             // The other form that there may be is for those who get it from a server.
             let _ = self
@@ -147,42 +139,6 @@ impl Integration<'_> {
             self.objects.forget_savepoints();
         }
         Ok(())
-    }
-}
-
-impl Local {
-    fn read(snapshot: &Snapshot, after: ClientVersion, own: FileIdent) -> Result<Self, LocalError> {
-        let mut local = Self::default();
-        for entry in snapshot.history(after)? {
-            let entry = entry?;
-            if !entry.is_uploadable() {
-                continue;
-            }
-            let form = entry.reciprocal.as_ref().unwrap_or(&entry.changeset);
-            if form.is_empty() {
-                continue;
-            }
-            let changeset = Changeset::decode_within(form, &DecodeLimits::NONE)
-                .map_err(|_| EncodingError::Invalid("a changeset in the history"))?;
-            local.versions.push(entry.version);
-            local.changesets.push(Concurrent::new(changeset, entry.origin_timestamp, own));
-        }
-        Ok(local)
-    }
-
-    /// The changesets that a server has not integrated that has integrated `base`.
-    fn after(&mut self, base: ClientVersion) -> &mut [Concurrent] {
-        let first = self.versions.partition_point(|&version| version <= base);
-        &mut self.changesets[first..]
-    }
-
-    /// What became of those that were changed and that are still needed.
-    fn changed_after(self, trimmed: Option<ClientVersion>) -> Vec<(ClientVersion, Bytes)> {
-        let forms = self.versions.into_iter().zip(self.changesets);
-        let needed = forms.filter(|(version, form)| {
-            form.is_dirty() && trimmed.is_none_or(|last| *version > last)
-        });
-        needed.map(|(version, form)| (version, form.changeset().encode().into())).collect()
     }
 }
 

@@ -1,7 +1,10 @@
 //! One device, and what its server says.
 
 mod download;
+mod unintegrated;
 mod upload;
+
+use std::cell::RefCell;
 
 use bailiwick_core::apply::Transaction;
 use bailiwick_protocol::changeset::{
@@ -15,7 +18,7 @@ use bailiwick_protocol::version::{
 };
 use bytes::Bytes;
 
-use super::{IntegrationError, identify, integrate, local_commit};
+use super::{IntegrationError, Unintegrated, identify, integrate, local_commit};
 use crate::local::{Batch, HistoryEntry, LocalFile, Snapshot};
 
 /// The device's client file.
@@ -24,21 +27,29 @@ const OWN: FileIdent = FileIdent(2);
 const OTHER: FileIdent = FileIdent(3);
 
 /// A device; its version is 2 once it has its client file.
-struct Device(LocalFile);
+struct Device {
+    file: LocalFile,
+    unintegrated: RefCell<Unintegrated>,
+}
 
 impl Device {
     fn new() -> Self {
-        let device = Self(LocalFile::in_memory());
+        let device = Self::nameless();
         device.commit(&identify(&device.snapshot(), OWN, Salt(7)));
         device
     }
 
+    /// A device without client file.
+    fn nameless() -> Self {
+        Self { file: LocalFile::in_memory(), unintegrated: RefCell::default() }
+    }
+
     fn snapshot(&self) -> Snapshot {
-        self.0.snapshot().unwrap()
+        self.file.snapshot().unwrap()
     }
 
     fn commit(&self, batch: &Batch) {
-        self.0.write().commit(batch).unwrap();
+        self.file.write().commit(batch).unwrap();
     }
 
     /// Commits a transaction of the application.
@@ -56,8 +67,10 @@ impl Device {
         header: &DownloadHeader,
         entries: &[DownloadEntry],
     ) -> Result<bool, IntegrationError> {
-        let Body::Plain(plain) = Body::from_entries(entries) else { panic!("it is short") };
-        let batch = integrate(&self.snapshot(), header, Download::entries(plain))?;
+        let plain = Body::from_entries(entries).inflate(usize::MAX).unwrap();
+        let mut unintegrated = self.unintegrated.borrow_mut();
+        let entries = Download::entries(plain);
+        let batch = integrate(&self.snapshot(), &mut unintegrated, header, entries)?;
         Ok(batch.inspect(|batch| self.commit(batch)).is_some())
     }
 

@@ -142,10 +142,29 @@ impl Snapshot {
         let range = tables.history.range(after.0.saturating_add(1)..).map_err(storage)?;
         Ok(range.map(move |entry| {
             let (version, bytes) = entry.map_err(storage)?;
-            let reciprocal = tables.reciprocals.get(version.value()).map_err(storage)?;
-            let reciprocal = reciprocal.map(|bytes| Bytes::copy_from_slice(bytes.value()));
-            Ok(record::decode_entry(version.value(), bytes.value(), reciprocal)?)
+            tables.entry(version.value(), bytes.value())
         }))
+    }
+
+    /// The entry of a version, if it was not trimmed.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalError`].
+    pub fn history_entry(
+        &self,
+        version: ClientVersion,
+    ) -> Result<Option<HistoryEntry>, LocalError> {
+        let bytes = self.tables.history.get(version.0).map_err(storage)?;
+        bytes.map(|bytes| self.tables.entry(version.0, bytes.value())).transpose()
+    }
+}
+
+impl Tables {
+    fn entry(&self, version: u64, bytes: &[u8]) -> Result<HistoryEntry, LocalError> {
+        let reciprocal = self.reciprocals.get(version).map_err(storage)?;
+        let reciprocal = reciprocal.map(|bytes| Bytes::copy_from_slice(bytes.value()));
+        Ok(record::decode_entry(version, bytes, reciprocal)?)
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod crash;
 mod guard;
+mod recovered;
 mod schema;
 mod transcript;

@@ -59,6 +59,14 @@ impl Footprint {
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
+
+    pub(super) fn places(&self) -> &[u64] {
+        &self.places
+    }
+
+    pub(super) fn reaches_further(&self) -> bool {
+        self.reaches_further
+    }
 }
 
 fn place(changeset: &Changeset, instruction: &Instruction) -> u64 {

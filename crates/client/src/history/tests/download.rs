@@ -87,15 +87,15 @@ fn entries_are_written_by_others() {
 #[test]
 fn a_body_consists_of_entries() {
     let device = device();
-    let plain = Bytes::from_static(b"3 0 1 3 1 100 short");
-    let outcome =
-        integrate(&device.snapshot(), &header((3, 0), 3, (0, 0)), Download::entries(plain));
+    let entries = Download::entries(Bytes::from_static(b"3 0 1 3 1 100 short"));
+    let (snapshot, header) = (device.snapshot(), header((3, 0), 3, (0, 0)));
+    let outcome = integrate(&snapshot, &mut Unintegrated::default(), &header, entries);
     assert!(matches!(outcome, Err(IntegrationError::Protocol(ProtocolViolation::Entry(_)))));
 }
 
 #[test]
 fn nothing_is_integrated_without_a_client_file() {
-    let device = Device(LocalFile::in_memory());
+    let device = Device::nameless();
     let error =
         device.download(&header((1, 0), 1, (0, 0)), &[entry(1, 0, &declare())]).unwrap_err();
     assert!(matches!(error, IntegrationError::Protocol(ProtocolViolation::NoClientFile)));
@@ -136,7 +136,8 @@ fn a_contradiction_names_the_changesets() {
     key.key_type = KeyType::String;
     let error = refused(&device, &header((1, 0), 1, (0, 0)), &[entry(1, 0, &other)]);
     assert_eq!(error.code(), Some(ErrorCode::BadChangeset));
-    let text = "the changesets of server versions 1 to 1 contradict local ones";
+    let text =
+        "one of the changesets of server versions 1 to 1 contradicts that of client version 3";
     assert_eq!(error.to_string(), text);
 }
 

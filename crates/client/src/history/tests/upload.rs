@@ -52,7 +52,7 @@ fn cursor(client_version: u64, server_version: u64) -> UploadCursor {
 
 #[test]
 fn the_client_file_takes_a_version_and_starts_the_cursors() {
-    let device = Device(LocalFile::in_memory());
+    let device = Device::nameless();
     device.write(5, declare());
     device.commit(&identify(&device.snapshot(), OWN, Salt(7)));
     let state = device.snapshot().state().clone();
@@ -125,24 +125,21 @@ fn a_transaction_that_is_too_long_is_one_commit_and_several_uploads() {
         update(&mut changeset, key, "data", Payload::Binary(vec![7; 3 * MIB].into()));
         update(&mut changeset, key, "size", Payload::Int(key));
     }
-    let mut news = device.0.news();
+    let mut news = device.file.news();
     device.write(2, changeset);
     assert_eq!(news.try_recv().unwrap().version, ClientVersion(6));
     assert!(news.try_recv().is_err(), "it is one commit");
     assert_eq!(device.uploads(), [vec![3, 4], vec![5], vec![6]]);
 
     // Another device may see the pieces one by one.
-    let other = Device(LocalFile::in_memory());
+    let other = Device::nameless();
     other.commit(&identify(&other.snapshot(), OTHER, Salt(8)));
     let mut sizes = Vec::new();
     for (version, written) in (1..).zip(device.history().into_iter().skip(1)) {
         assert!(written.changeset.len() <= MAX_PIECE_LEN);
         let changeset = Changeset::decode(&written.changeset).unwrap();
         let entry = DownloadEntry { origin_file_ident: OWN, ..entry(version, 0, &changeset) };
-        let plain = Body::from_entries(&[entry]).inflate(usize::MAX).unwrap();
-        let header = header((version, 0), version, (0, 0));
-        let batch = integrate(&other.snapshot(), &header, Download::entries(plain)).unwrap();
-        other.commit(&batch.unwrap());
+        assert!(other.download(&header((version, 0), version, (0, 0)), &[entry]).unwrap());
         sizes.push([2, 3, 4, 5, 6, 7].map(|key| other.size(key).unwrap_or_default()));
     }
     assert_eq!(sizes, [[0; 6], [2, 3, 0, 0, 0, 0], [2, 3, 4, 5, 0, 0], [2, 3, 4, 5, 6, 7]]);

@@ -85,7 +85,7 @@ impl Disk {
 }
 
 /// Commits what the server has sent to a file.
-fn receive(
+pub(super) fn receive(
     file: &LocalFile,
     ident: FileIdent,
     version: ServerVersion,
@@ -125,7 +125,7 @@ fn download(disk: &Disk, files: &RealmFiles, ident: u64) -> bool {
     false
 }
 
-fn begin(files: &RealmFiles, mode: ResetMode) -> StorageAnswer {
+pub(super) fn begin(files: &RealmFiles, mode: ResetMode) -> StorageAnswer {
     let request = StorageRequest::BeginReset {
         mode,
         action: Action::ClientReset,
@@ -135,7 +135,7 @@ fn begin(files: &RealmFiles, mode: ResetMode) -> StorageAnswer {
     files.execute(FileRole::Main, request, NOW)
 }
 
-fn reset(files: &RealmFiles, mode: ResetMode) -> StorageAnswer {
+pub(super) fn reset(files: &RealmFiles, mode: ResetMode) -> StorageAnswer {
     files.execute(FileRole::Main, StorageRequest::Reset { mode }, NOW)
 }
 
