@@ -17,6 +17,7 @@ mod crash;
 mod demo;
 mod fuzz;
 mod load;
+mod mutants;
 mod step;
 mod test;
 mod tidy;
@@ -51,6 +52,7 @@ enum Command {
     Load(load::Args),
     Fuzz(fuzz::Args),
     Coverage(coverage::Args),
+    Mutants(mutants::Args),
 }
 
 impl Cli {
@@ -69,6 +71,7 @@ impl Cli {
             Command::Load(args) => ended(args.run()),
             Command::Fuzz(args) => exit_code(args.run()),
             Command::Coverage(args) => exit_code(args.run()),
+            Command::Mutants(args) => exit_code(args.run()),
         }
     }
 }

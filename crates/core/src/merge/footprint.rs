@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn it_takes_eight_bytes_for_each_object() {
+        let len = |text| Footprint::of([&text::parse(text)]).len();
+        assert_eq!(len("create A 1; update A/1/i int:1; create A 2; create B 1"), 24);
+        assert_eq!(len(""), 0);
+        assert!(Footprint::of([&text::parse("")]).is_empty());
+        assert!(!Footprint::of([&text::parse("erasetable A")]).is_empty());
+    }
+
+    #[test]
     fn an_erased_class_or_column_meets_everything_but_nothing() {
         assert!(meets("erasetable A", "create B 1"));
         assert!(meets("erasecol A f", "create B 1"));

@@ -4,10 +4,11 @@ mod property;
 pub(super) mod text;
 mod woven;
 
-use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::changeset::{Changeset, CollectionKind, KeyType, TypeCode};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::OriginTimestamp;
 
+use super::driver::number;
 use super::{Concurrent, MergeFault, Position, SchemaMismatch, merge};
 
 /// `ours` is the earlier side. Checks what both become, and that it does not matter which of them is local.
@@ -36,6 +37,7 @@ fn check_fails(ours: &str, theirs: &str, expected: &MergeFault) {
     let mut remote = [one(theirs, 200, 3)];
     let error = merge(&mut local, &mut remote).unwrap_err();
     assert_eq!(&error.fault, expected, "{error}");
+    assert_eq!(error.is_schema_mismatch(), matches!(expected, MergeFault::Schema(_)));
     assert_eq!(error.local, Position { changeset: 1, instruction: 0 });
     assert_eq!(error.remote, Position { changeset: 0, instruction: 0 });
 }
@@ -285,6 +287,29 @@ fn the_later_decides_whether_a_set_has_an_element() {
     }
 }
 
+#[test]
+fn elements_of_a_set_are_equal_by_what_they_mean() {
+    for [ours, theirs] in [
+        ["sinsert A/1/s float:0", "sinsert A/1/s float:-0"],
+        ["sinsert A/1/s double:0", "serase A/1/s double:-0"],
+        // The symbols are others.
+        ["sinsert A/1/s link:B=\"x", "serase A/1/s link:B=\"x; create C \"y"],
+    ] {
+        check(ours, theirs, ("", theirs));
+        let behind = format!("create Z \"other; {ours}");
+        check(&behind, theirs, ("create Z \"other", theirs));
+    }
+    for [ours, theirs] in [
+        ["sinsert A/1/s link:B=\"x", "sinsert A/1/s link:C=\"x"],
+        ["sinsert A/1/s link:B=\"x", "sinsert A/1/s link:B=\"y"],
+        ["sinsert A/1/s link:B=1", "sinsert A/1/s link:B=2"],
+        ["sinsert A/1/s float:0", "sinsert A/1/s double:0"],
+        ["sinsert A/1/s float:NaN", "sinsert A/1/s float:NaN"],
+    ] {
+        check(ours, theirs, (ours, theirs));
+    }
+}
+
 /// The reference compares where texts stand in its buffers, and would drop the first.
 #[test]
 fn different_erasures_of_equal_length_both_stay() {
@@ -370,6 +395,16 @@ fn contradicting_declarations_are_refused() {
         ),
         (
             "addtable A _id Int 0 0",
+            "addtable A _id String 0 0",
+            SchemaMismatch::KeyType {
+                class: class(),
+                key: key(),
+                local: KeyType::Int,
+                remote: KeyType::String,
+            },
+        ),
+        (
+            "addtable A _id Int 0 0",
             "addtable A _id Int 0 1",
             SchemaMismatch::Asymmetric { class: class() },
         ),
@@ -378,6 +413,26 @@ fn contradicting_declarations_are_refused() {
             "addcol A f Int 0 single",
             "addcol A f Int 1 list",
             SchemaMismatch::ColumnNullable { class: class(), field: field() },
+        ),
+        (
+            "addcol A f Int 0 single",
+            "addcol A f String 0 list",
+            SchemaMismatch::ColumnType {
+                class: class(),
+                field: field(),
+                local: TypeCode::Int,
+                remote: TypeCode::String,
+            },
+        ),
+        (
+            "addcol A f Int 0 single",
+            "addcol A f Int 0 list",
+            SchemaMismatch::ColumnCollection {
+                class: class(),
+                field: field(),
+                local: CollectionKind::Single,
+                remote: CollectionKind::List,
+            },
         ),
         (
             "addcol A f Link 1 single A",
@@ -424,6 +479,13 @@ fn positions_do_not_outgrow_a_changeset() {
     ] {
         check_fails(&ours, &theirs, &MergeFault::IndexTooLarge);
     }
+}
+
+#[test]
+#[should_panic(expected = "it fits into memory")]
+fn no_op_has_the_number_that_stands_for_none() {
+    assert_eq!(number(u32::MAX as usize - 1), u32::MAX - 1);
+    number(u32::MAX as usize);
 }
 
 #[test]

@@ -101,3 +101,80 @@ impl Incoming {
         Some(Box::new(weave))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use bailiwick_protocol::ident::FileIdent;
+    use bailiwick_protocol::version::OriginTimestamp;
+
+    use super::super::Scan;
+    use super::*;
+    use crate::merge::Concurrent;
+    use crate::merge::op::{Key, Place, Side};
+    use crate::merge::pair::merge_pair;
+    use crate::merge::tests::text::parse;
+
+    /// An incoming changeset, made at a time before all local ones.
+    fn incoming(time: u64, text: &str) -> Concurrent {
+        Concurrent::new(parse(text), OriginTimestamp(time), FileIdent(3))
+    }
+
+    /// An insertion at the front of an empty list, or of one that has become longer.
+    fn insertion(len: usize) -> String {
+        format!("insert A/1/li/0 int:1 {len}")
+    }
+
+    /// Carries `count` insertions at the front through a list's incoming ops, and says of each whether it was woven.
+    fn carried(weaving: Weaving, mut remote: Vec<Concurrent>, count: usize) -> Vec<bool> {
+        let mut incoming = Incoming::new(&remote, weaving);
+        let mut sides = Sides { local: &mut [], remote: &mut remote };
+        let mut carry = |i| {
+            let changeset = parse(&insertion(i));
+            let names: Vec<_> = changeset.strings.iter().map(|text| incoming.name(text)).collect();
+            let instruction = &changeset.instructions[0];
+            let class = names[instruction.table().0 as usize];
+            let object = incoming.object(class, Key::Int(1));
+            let place = Place { side: Side::Local, changeset: 0, instruction: 0 };
+            let disc = Concurrent::new(parse(""), OriginTimestamp(1000), FileIdent(2)).disc();
+            let mut op = Op::new(instruction, &names, object, place, disc);
+            let chain = Scan::new(&op, &incoming).as_chain(&incoming).expect("it meets one list");
+            let woven = incoming.carry_woven(&mut op, chain, &mut sides);
+            let is_woven = woven.is_some();
+            woven
+                .unwrap_or_else(|| {
+                    incoming.meet_chain(chain, |other| {
+                        merge_pair(&mut op, other, &mut sides).map(|_| ControlFlow::Continue(()))
+                    })
+                })
+                .expect("both begin with an empty list");
+            is_woven
+        };
+        (0..count).map(&mut carry).collect()
+    }
+
+    #[test]
+    fn a_chain_is_woven_if_it_is_long_and_after_as_many_ops_as_patience_says() {
+        let weaving = Weaving { min_len: 3, patience: 2 };
+        let remote = |len| (0..len).map(|i| incoming(1, &insertion(i))).collect();
+        assert_eq!(carried(weaving, remote(2), 5), [false; 5]);
+        assert_eq!(carried(weaving, remote(3), 5), [false, false, true, true, true]);
+        let weaving = Weaving { patience: 0, ..weaving };
+        assert_eq!(carried(weaving, remote(3), 5), [true; 5]);
+    }
+
+    /// What somebody wrote with a clock that goes back, and took back, has to be replayed for each insertion there.
+    #[test]
+    fn a_weave_that_costs_more_than_pairs_ends_and_the_next_begins_later_each_time() {
+        const LEN: usize = 200;
+        let written = (0..LEN).map(|i| incoming(900 - i as u64 % 2, &insertion(i)));
+        let taken_back = (0..LEN).map(|i| incoming(901, &format!("aerase A/1/li/0 {}", LEN - i)));
+        let woven =
+            carried(Weaving { min_len: 1, patience: 4 }, written.chain(taken_back).collect(), 200);
+        let stretches = woven.chunk_by(|a, b| a == b).map(<[bool]>::len).take(8);
+        // In pairs, woven, in pairs and so on; the op that finds out is one more that meets the others in pairs.
+        assert_eq!(stretches.collect::<Vec<_>>(), [4, 10, 8 + 1, 10, 16 + 1, 10, 32 + 1, 10]);
+        assert!(!woven[0]);
+    }
+}

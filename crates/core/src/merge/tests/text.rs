@@ -130,6 +130,7 @@ fn payload(text: &str, strings: &mut StringTable) -> Payload {
             other => panic!("no payload: {other}"),
         },
         Some(("int", value)) => Payload::Int(value.parse().unwrap()),
+        Some(("float", value)) => Payload::Float(value.parse().unwrap()),
         Some(("double", value)) => Payload::Double(value.parse().unwrap()),
         Some(("str", value)) => Payload::String(value.into()),
         Some(("link", value)) => {
@@ -275,6 +276,7 @@ impl Print<'_> {
             Payload::List => "list".to_owned(),
             Payload::Erased => "erased".to_owned(),
             Payload::Int(value) => format!("int:{value}"),
+            Payload::Float(value) => format!("float:{value}"),
             Payload::Double(value) => format!("double:{value}"),
             Payload::String(value) => format!("str:{value}"),
             Payload::Link(link) => {

@@ -162,7 +162,12 @@ fn emptying_a_list_agrees() {
 
 #[test]
 fn what_is_not_about_elements_ends_a_weave_and_another_begins() {
-    for text in ["clear A/1/li list", "update A/1/li null", "erase A 1; create A 1"] {
+    for text in [
+        "clear A/1/li list",
+        "update A/1/li null",
+        "erase A 1; create A 1",
+        "erasetable A; addtable A _id Int 0 0",
+    ] {
         let interrupt = |author: &mut Author, i| {
             if i == 120 {
                 author.write(text);
@@ -205,6 +210,22 @@ fn what_is_inside_of_elements_agrees() {
     };
     check(inside);
     check_both(inside, edit);
+}
+
+#[test]
+fn lists_that_become_as_long_as_can_be_agree() {
+    const MAX: u32 = 2_147_483_647;
+    for room in 0..8 {
+        let [mut left, mut right] = [2, 3].map(Author::new);
+        for author in [&mut left, &mut right] {
+            author.len = MAX - room;
+            (0..3).for_each(|i| append(author, i));
+        }
+        check_against_oracle(&left.written, &right.written).unwrap();
+        check_against_oracle(&right.written, &left.written).unwrap();
+        let outcome = merge(&mut left.written, &mut right.written);
+        assert_eq!(outcome.is_ok(), room > 4, "{room}");
+    }
 }
 
 #[test]
