@@ -91,7 +91,7 @@ impl Concurrent {
 /// an inserted instruction needs stand behind them.
 ///
 /// It may be called again with the same local side and the next incoming changesets: merging all at once gives
-/// the same.
+/// the same, but perhaps another order of the strings that inserted instructions have brought with them.
 ///
 /// Takes time in proportion to the instructions of both sides and to the pairs that can conflict: those on one
 /// field or dictionary entry; those on one element of a list. For instructions that insert, erase and set the

@@ -378,6 +378,23 @@ fn the_strings_of_an_inserted_instruction_stand_last() {
 }
 
 #[test]
+fn in_pieces_the_strings_of_inserted_instructions_come_when_they_are_needed() {
+    let declared = ["addcol C to_B Link 1 single B", "addcol A to_D Link 1 single D"]
+        .map(|text| one(text, 200, 3));
+    let local = [one("erasetable D; erasetable B", 100, 2)];
+    let (mut whole, mut pieces) = (local.clone(), local);
+    merge(&mut whole, &mut declared.clone()).unwrap();
+    for piece in declared {
+        merge(&mut pieces, &mut [piece]).unwrap();
+    }
+    let (whole, pieces) = (whole[0].changeset(), pieces[0].changeset());
+    let expected = "erasecol A to_D; erasetable D; erasecol C to_B; erasetable B";
+    assert_eq!([text::print(whole), text::print(pieces)], [expected; 2]);
+    assert_eq!(whole.strings.iter().collect::<Vec<_>>(), ["D", "B", "A", "to_D", "C", "to_B"]);
+    assert_eq!(pieces.strings.iter().collect::<Vec<_>>(), ["D", "B", "C", "to_B", "A", "to_D"]);
+}
+
+#[test]
 fn contradicting_declarations_are_refused() {
     let class = || "A".to_owned();
     let field = || "f".to_owned();
