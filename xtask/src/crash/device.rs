@@ -13,7 +13,7 @@ use bailiwick_core::state::State;
 use futures_util::StreamExt as _;
 
 use super::server::APP_ID;
-use crate::sim::app::{self, App as Application, Clocks, Style, VERSIONS};
+use crate::sim::app::{self, App as Application, Clocks, Memory, Style, VERSIONS};
 use crate::sim::choices::Choices;
 
 /// A device.
@@ -130,7 +130,8 @@ impl Problems {
 /// The application of a partition. Its devices are processes of one computer, whose clock nobody controls.
 pub(super) fn application(seed: u64, partition: &str) -> Application {
     let salt = partition.bytes().fold(seed, |salt, byte| salt.rotate_left(8) ^ u64::from(byte));
-    let style = Style { lowest: 14, clocks: Clocks::Jumping };
+    let (clocks, memory) = (Clocks::Jumping, Memory::Everything);
+    let style = Style { lowest: 14, clocks, memory };
     Application::new(&mut Choices::new(salt), style)
 }
 

@@ -6,8 +6,9 @@
 //!
 //! - moves in lists whose elements have something inside;
 //! - `Clear` of a collection inside of a mixed value, but right after the value became one;
-//! - making an embedded object in a dictionary where another device might make or replace one: only the device does
-//!   whose name the key has, and only where there is none;
+//! - making an embedded object in a dictionary where another device might make or replace one, or be at work inside:
+//!   only the device does whose name the key has, and only where there is none. A client reset may do so where there is
+//!   one, which a restored server has although it was removed: then nobody else changes anything inside;
 //! - with clocks that jump, changes of a mixed value between list, dictionary and anything else;
 //! - numbers of different types in one set of mixed values.
 
@@ -47,6 +48,8 @@ pub(crate) struct Style {
     pub(crate) lowest: u8,
     /// What they write the time from.
     pub(crate) clocks: Clocks,
+    /// What the server knows of the past.
+    pub(crate) memory: Memory,
 }
 
 /// What the clocks of devices do.
@@ -56,6 +59,15 @@ pub(crate) enum Clocks {
     Steady,
     /// They show anything.
     Jumping,
+}
+
+/// What a server keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// All that it has acknowledged.
+    Everything,
+    /// It may be restored from a backup, and devices have to reset.
+    UpToBackup,
 }
 
 /// Who writes a transaction.

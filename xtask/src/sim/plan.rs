@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bailiwick_client::session::ResetMode;
 
-use super::app::{Clocks, Style};
+use super::app::{Clocks, Memory, Style};
 use super::choices::Choices;
 use super::fault::{Fault, Faults};
 use super::network::Weather;
@@ -33,6 +33,9 @@ impl Scenario {
     }
 }
 
+/// How many kinds of faults there were at first.
+const FIRST_FAULTS: usize = 15;
+
 /// What follows from the seed.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -59,24 +62,25 @@ impl Plan {
             _ => 3 + choices.below(2),
         };
         let lowest = if choices.yes() { 8 + choices.below(7) } else { 13 + choices.below(2) };
-        let mut skews = false;
         let pause = Duration::from_millis(*choices.pick(&[20, 100, 500, 2000, 10_000]));
-        let mut intervals = Vec::new();
-        for fault in Fault::ALL {
+        let interval = |fault: &Fault, choices: &mut Choices| {
             // Drawn whether or not the fault may strike, so that the others stay the same without it.
             let (is_there, rarity) = (choices.below(5) < 2, *choices.pick(&[3, 10, 30]));
-            if is_there && !scenario.without.has(fault) {
-                skews |= fault == Fault::ClockSkew;
-                intervals.push((fault, pause * rarity));
-            }
-        }
-        let clocks = if skews { Clocks::Jumping } else { Clocks::Steady };
+            (is_there && !scenario.without.has(*fault)).then(|| (*fault, pause * rarity))
+        };
+        // What came later is drawn later: seeds stand for what they always have.
+        let (first, later) = Fault::ALL.split_at(FIRST_FAULTS);
+        let mut intervals: Vec<_> =
+            first.iter().filter_map(|fault| interval(fault, choices)).collect();
+        let strikes = |fault| intervals.iter().any(|(other, _)| *other == fault);
+        let clocks = if strikes(Fault::ClockSkew) { Clocks::Jumping } else { Clocks::Steady };
+        let memory = if strikes(Fault::Restore) { Memory::UpToBackup } else { Memory::Everything };
         let lowest = u8::try_from(lowest).expect("it is at most 14");
-        Self {
+        let mut plan = Self {
             devices,
             partitions: 1 + choices.below(if devices > 8 { 5 } else { 3 }),
             users: 1 + choices.below(3),
-            style: Style { lowest, clocks },
+            style: Style { lowest, clocks, memory },
             pause,
             round_len: 100 + choices.below(400) as u64,
             weather: Weather {
@@ -89,8 +93,11 @@ impl Plan {
                 ResetMode::RecoverOrDiscard,
                 ResetMode::DiscardLocal,
             ]),
-            intervals,
-        }
+            intervals: Vec::new(),
+        };
+        intervals.extend(later.iter().filter_map(|fault| interval(fault, choices)));
+        plan.intervals = intervals;
+        plan
     }
 
     /// Whether a fault strikes at all.

@@ -7,7 +7,7 @@ use bailiwick_client::write::{
 };
 
 use super::plan::{ClassPlan, Field, MixedUse, Plan};
-use super::{Author, value};
+use super::{Author, Memory, value};
 use crate::sim::choices::Choices;
 
 /// Whoever edits.
@@ -227,6 +227,9 @@ impl<'a> Editor<'a> {
         match chance {
             0 => dictionary.clear().map(drop),
             1 => dictionary.remove(&key).map(drop),
+            _ if key != own && self.plan.style.memory == Memory::UpToBackup => {
+                dictionary.remove(&key).map(drop)
+            }
             _ => self.change(&mut dictionary.embedded(&key)?, self.plan.class(class)),
         }
     }

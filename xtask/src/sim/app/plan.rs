@@ -141,7 +141,7 @@ impl Plan {
     }
 
     fn mixed_use(&self, choices: &mut Choices, collection: CollectionKind) -> MixedUse {
-        let Style { lowest, clocks } = self.style;
+        let Style { lowest, clocks, .. } = self.style;
         let changes_kind = clocks == Clocks::Steady;
         match (collection, choices.below(3)) {
             _ if lowest < NESTED_COLLECTIONS => MixedUse::Flat,

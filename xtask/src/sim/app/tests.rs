@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick_client::local::LocalFile;
 use bailiwick_client::realm::Realm;
 use bailiwick_core::merge::{Concurrent, merge};
-use bailiwick_protocol::changeset::{Changeset, Kind};
+use bailiwick_protocol::changeset::{Changeset, Instruction, Kind, PathElement, Payload};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
 
@@ -15,6 +15,7 @@ use super::*;
 /// A partition with one device, and as many transactions of it as it likes.
 struct Partition {
     app: App,
+    memory: Memory,
     choices: Choices,
     realm: Realm,
     transactions: i64,
@@ -26,13 +27,14 @@ impl Partition {
         let mut choices = Choices::new(seed);
         let clocks = if choices.yes() { Clocks::Steady } else { Clocks::Jumping };
         let lowest = u8::try_from(2 + choices.below(13)).unwrap();
-        let app = App::new(&mut choices, Style { lowest, clocks });
+        let memory = if choices.yes() { Memory::Everything } else { Memory::UpToBackup };
+        let app = App::new(&mut choices, Style { lowest, clocks, memory });
         let file = Arc::new(LocalFile::in_memory());
         let version = choices.below(VERSIONS);
         let clock = Arc::new(|| OriginTimestamp(1));
         let realm = Realm::with_clock(file, app.schema(version), clock).unwrap();
         let mut partition =
-            Self { app, choices, realm, transactions: 0, written: Written::default() };
+            Self { app, memory, choices, realm, transactions: 0, written: Written::default() };
         for _ in 0..partition.choices.below(16) {
             partition.write(version);
         }
@@ -98,6 +100,40 @@ fn the_same_seed_writes_the_same() {
     for seed in 0..20 {
         assert_eq!(Partition::new(seed).history(), Partition::new(seed).history(), "{seed}");
     }
+}
+
+/// How often devices edit inside of entries that another one makes.
+fn edits_of_others(memory: Memory) -> usize {
+    let partitions = (0..400).map(Partition::new).filter(|it| it.memory == memory);
+    let histories = partitions.flat_map(|partition| partition.history());
+    histories.map(|changeset| edits_of_others_in(&changeset)).sum()
+}
+
+fn edits_of_others_in(changeset: &Changeset) -> usize {
+    let author = changeset.instructions.iter().find_map(|instruction| match instruction {
+        Instruction::Update { target, value: Payload::Int(device), .. }
+            if changeset.text(target.table) == "Mark" =>
+        {
+            Some(format!("of {device}"))
+        }
+        _ => None,
+    });
+    let is_of_another = |element: &PathElement| match element {
+        PathElement::Key(key) => {
+            let key = changeset.text(*key);
+            key.starts_with("of ") && Some(key) != author.as_deref()
+        }
+        PathElement::Index(_) => false,
+    };
+    let targets = changeset.instructions.iter().filter_map(Instruction::target);
+    let above = targets.filter_map(|target| target.path.split_last());
+    above.filter(|(_, above)| above.iter().any(is_of_another)).count()
+}
+
+#[test]
+fn nobody_edits_inside_of_what_a_client_reset_may_make_again() {
+    assert_eq!(edits_of_others(Memory::UpToBackup), 0);
+    assert!(edits_of_others(Memory::Everything) > 10);
 }
 
 #[test]
