@@ -24,11 +24,18 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Runs that have failed once: what they found, their seeds, and the faults that it takes.
-const REGRESSIONS: [(&str, &[u64], &[Fault]); 1] = [(
-    "the server went on after a login had stopped the store, and answered nothing for ever",
-    &[14, 28, 34],
-    &[Fault::FullDisk, Fault::Rogue],
-)];
+const REGRESSIONS: [(&str, &[u64], &[Fault]); 2] = [
+    (
+        "the server went on after a login had stopped the store, and answered nothing for ever",
+        &[14, 28, 34],
+        &[Fault::FullDisk, Fault::Rogue],
+    ),
+    (
+        "a client reset made an entry again in which another device was at work",
+        &[2738],
+        &[Fault::ClockSkew, Fault::Pause, Fault::Restore],
+    ),
+];
 
 #[test]
 fn what_has_failed_once_does_not_fail_again() {
@@ -67,6 +74,7 @@ fn each_broken_promise_is_found() {
     check_found(Sabotage::ForgetDevice, Check::InStep);
     check_found(Sabotage::ChangeDevice, Check::Converged);
     check_found(Sabotage::ChangeServer, Check::Projection);
+    check_found(Sabotage::Spare, Check::Refused);
     check_found(Sabotage::Panic, Check::Panics);
 }
 

@@ -8,12 +8,11 @@ pub mod ident;
 pub mod provider;
 pub mod token;
 
-use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::panic;
 use std::sync::Arc;
 
 use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 use bailiwick_storage::store::StorageError;
-use tokio::sync::watch;
 
 use crate::app::AppId;
 use crate::auth::ident::Ident;
@@ -26,7 +25,6 @@ pub struct Authenticator {
     accounts: Arc<dyn Accounts>,
     key: TokenKey,
     anonymous_provider_id: Ident,
-    failure: watch::Sender<bool>,
 }
 
 /// What a successful login gives to the client.
@@ -102,14 +100,7 @@ impl Authenticator {
         let anonymous_provider_id =
             stored_ident(&*accounts, &format!("app/{app}/provider-id/anon-user"))?;
         let key = TokenKey::new(&secret, domain_id.to_string());
-        let (failure, _) = watch::channel(false);
-        Ok(Self { accounts, key, anonymous_provider_id, failure })
-    }
-
-    /// Turns true when a change of the accounts has failed: what the storage holds is not known until it is opened
-    /// again.
-    pub fn has_failed(&self) -> watch::Receiver<bool> {
-        self.failure.subscribe()
+        Ok(Self { accounts, key, anonymous_provider_id })
     }
 
     /// The app's object id, 24 hexadecimal digits: `domain_id` in profiles.
@@ -155,7 +146,7 @@ impl Authenticator {
             user_id: user.id.clone(),
             device_id: session.device_id.clone(),
         };
-        self.change(move |accounts| accounts.create_user(&user, &session)).await?;
+        self.on_accounts(move |accounts| accounts.create_user(&user, &session)).await?;
         Ok(login)
     }
 
@@ -170,13 +161,7 @@ impl Authenticator {
         now_ms: u64,
     ) -> Result<AccessIdentity, AuthError> {
         let grant = self.key.verify(token, TokenKind::Access, now_ms)?;
-        let (session, _) = self.live_session(&grant, now_ms).await?;
-        Ok(AccessIdentity {
-            user_id: session.user_id,
-            session_id: session.id,
-            device_id: session.device_id,
-            expires_ms: grant.expires_s.saturating_mul(1000),
-        })
+        self.on_accounts(move |accounts| Ok(holder(accounts, &grant, now_ms))).await?
     }
 
     /// Whether the login that an accepted token stood for is still there; the token may have expired.
@@ -185,19 +170,8 @@ impl Authenticator {
     ///
     /// When the storage failed.
     pub async fn is_alive(&self, access: &AccessIdentity, now_ms: u64) -> Result<bool, AuthError> {
-        let grant = TokenGrant {
-            session_id: access.session_id.clone(),
-            user_id: access.user_id.clone(),
-            device_id: access.device_id.clone(),
-            expires_s: access.expires_ms / 1000,
-        };
-        match self.live_session(&grant, now_ms).await {
-            Ok(_) => Ok(true),
-            Err(AuthError::SessionEnded | AuthError::UserGone | AuthError::UserDisabled) => {
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
+        let access = access.clone();
+        self.on_accounts(move |accounts| Ok(is_alive(accounts, &access, now_ms))).await?
     }
 
     /// The user who holds this access token.
@@ -231,7 +205,7 @@ impl Authenticator {
     /// When the token is not a refresh token of this app, or the storage failed.
     pub async fn logout(&self, refresh_token: &str) -> Result<(), AuthError> {
         let grant = self.key.verify_ignoring_expiry(refresh_token, TokenKind::Refresh)?;
-        self.change(move |accounts| accounts.revoke_session(&grant.session_id)).await?;
+        self.on_accounts(move |accounts| accounts.revoke_session(&grant.session_id)).await?;
         Ok(())
     }
 
@@ -242,7 +216,7 @@ impl Authenticator {
     /// As [`verify_access`](Self::verify_access).
     pub async fn delete_user(&self, access_token: &str, now_ms: u64) -> Result<(), AuthError> {
         let user = self.user(access_token, now_ms).await?;
-        self.change(move |accounts| accounts.delete_user(&user.id)).await?;
+        self.on_accounts(move |accounts| accounts.delete_user(&user.id)).await?;
         Ok(())
     }
 
@@ -253,24 +227,6 @@ impl Authenticator {
     ) -> Result<(LoginSession, User), AuthError> {
         let grant = grant.clone();
         self.on_accounts(move |accounts| Ok(live_session(accounts, &grant, now_ms))).await?
-    }
-
-    /// Changes the accounts. That this has failed is told although nobody may wait for the answer any more.
-    async fn change<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&dyn Accounts) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, AuthError> {
-        let failure = self.failure.clone();
-        self.on_accounts(move |accounts| {
-            // As in a commit, a panic of the store is a failure of it.
-            let changed = catch_unwind(AssertUnwindSafe(|| change(accounts)))
-                .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
-            if let Err(StorageError::Backend(_) | StorageError::Stopped) = &changed {
-                failure.send_replace(true);
-            }
-            changed
-        })
-        .await
     }
 
     /// Runs what blocks where it may; a panic in there goes on in the caller.
@@ -305,6 +261,49 @@ pub fn live_session(
         .filter(|session| session.user_id == user.id && now_ms < session.expires_ms)
         .ok_or(AuthError::SessionEnded)?;
     if user.disabled { Err(AuthError::UserDisabled) } else { Ok((session, user)) }
+}
+
+/// Who holds a genuine access token that grants this. Blocks on the storage.
+///
+/// # Errors
+///
+/// As [`live_session`].
+pub fn holder(
+    accounts: &dyn Accounts,
+    grant: &TokenGrant,
+    now_ms: u64,
+) -> Result<AccessIdentity, AuthError> {
+    let (session, _) = live_session(accounts, grant, now_ms)?;
+    Ok(AccessIdentity {
+        user_id: session.user_id,
+        session_id: session.id,
+        device_id: session.device_id,
+        expires_ms: grant.expires_s.saturating_mul(1000),
+    })
+}
+
+/// Whether the login that an accepted token stood for is still there; the token may have expired. Blocks on the
+/// storage.
+///
+/// # Errors
+///
+/// When the storage failed.
+pub fn is_alive(
+    accounts: &dyn Accounts,
+    access: &AccessIdentity,
+    now_ms: u64,
+) -> Result<bool, AuthError> {
+    let grant = TokenGrant {
+        session_id: access.session_id.clone(),
+        user_id: access.user_id.clone(),
+        device_id: access.device_id.clone(),
+        expires_s: access.expires_ms / 1000,
+    };
+    match live_session(accounts, &grant, now_ms) {
+        Ok(_) => Ok(true),
+        Err(AuthError::SessionEnded | AuthError::UserGone | AuthError::UserDisabled) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The identifier that is kept under this name; a new one at the first call.

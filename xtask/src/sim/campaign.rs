@@ -53,6 +53,9 @@ pub struct Args {
     sabotage: Option<Sabotage>,
 }
 
+/// How often it is told how far a campaign is, if there is no terminal to draw a bar on.
+const SEEDS_A_LINE: u64 = 1000;
+
 /// What is known of all seeds together.
 struct Campaign<'a> {
     args: &'a Args,
@@ -116,6 +119,11 @@ impl Campaign<'_> {
                 Err(violation) => self.failed(scenario, violation),
             }
             self.bar.inc(1);
+            let seeds = self.bar.position();
+            if self.bar.is_hidden() && seeds.is_multiple_of(SEEDS_A_LINE) {
+                let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+                println!("{}", self.count(seeds, failures.len()));
+            }
         }
     }
 
@@ -138,15 +146,16 @@ impl Campaign<'_> {
         failures.push((scenario, violation));
     }
 
+    /// What was done so far.
+    fn count(&self, seeds: u64, failures: usize) -> String {
+        let operations = HumanCount(self.operations.load(Ordering::Relaxed));
+        format!("{} seeds and {operations} operations, {failures} failed", HumanCount(seeds))
+    }
+
     fn report(&self, seconds: f64) -> ExitCode {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let seeds = self.next.load(Ordering::Relaxed).min(self.args.seeds);
-        let operations = HumanCount(self.operations.load(Ordering::Relaxed));
-        println!(
-            "{seeds} seeds and {operations} operations in {seconds:.1} s, {:.1} seeds a second; {} failed",
-            f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds,
-            failures.len(),
-        );
+        println!("{} in {seconds:.1} s", self.count(seeds, failures.len()));
         if !self.args.keep_going
             && let Some((scenario, violation)) = failures.first()
         {

@@ -311,6 +311,9 @@ fn goes_back(old: &Progress, new: &Progress) -> bool {
         || old.download.last_integrated_client_version > new.download.last_integrated_client_version
         || old.upload.client_version > new.upload.client_version
         || old.latest.version > new.latest.version
+        // A client reset notes the fresh copy's version, of which a server that was sent nothing yet does not know.
+        || old.upload.client_version.0 > 0
+            && old.upload.last_integrated_server_version > new.upload.last_integrated_server_version
 }
 
 fn unexpected(what: &str, error: &dyn std::fmt::Debug) -> Violation {

@@ -34,11 +34,15 @@ pub enum Fault {
     Rogue,
     /// The server's store is replaced by an older copy, once: devices that know more have to reset.
     Restore,
+    /// The login of a user ends, and begins anew after a while.
+    LogOut,
+    /// The server's process is told to end, and another one begins.
+    Stop,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Cut,
         Self::HalfOpen,
         Self::Stall,
@@ -54,6 +58,8 @@ impl Fault {
         Self::Away,
         Self::Rogue,
         Self::Restore,
+        Self::LogOut,
+        Self::Stop,
     ];
 }
 

@@ -1,4 +1,6 @@
-//! Somebody who sends what nobody should, among honest devices.
+//! Somebody who sends what nobody should, among honest devices; and what anybody may.
+
+mod changesets;
 
 use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
 use bailiwick_protocol::message::{
@@ -11,7 +13,10 @@ use bailiwick_protocol::version::{
 };
 use bytes::Bytes;
 
+use super::app::Memory;
 use super::choices::Choices;
+pub(crate) use changesets::unsound;
+use changesets::{Flaw, flawed, guess, sound};
 
 /// A program of its own making, with the token of a user.
 #[derive(Debug)]
@@ -21,6 +26,21 @@ pub(crate) struct Rogue {
     version: ProtocolVersion,
     /// What it was given in a session: the only file that it may say it is.
     file: Option<(SessionIdent, FileIdent, Salt)>,
+    /// It has said so, and was not sent away.
+    is_bound: bool,
+    /// How much of the history it was sent.
+    seen: ServerVersion,
+    /// Its next changeset that can be read.
+    next_version: ClientVersion,
+}
+
+/// What a rogue is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It sends whatever comes to its mind.
+    Wild,
+    /// It behaves like a device, but for what it uploads.
+    Quiet,
 }
 
 /// What a rogue can know of the others.
@@ -32,11 +52,23 @@ pub(crate) struct Gossip<'a> {
     pub(crate) path: String,
     /// A client file of another user there.
     pub(crate) other: Option<(FileIdent, Salt)>,
+    /// Classes that a restored server does not know would keep honest devices from recovering.
+    pub(crate) memory: Memory,
+    /// Nothing is wrong with what has to be refused.
+    pub(crate) spares: bool,
 }
 
 impl Rogue {
     pub(crate) fn new(user: String) -> Self {
-        Self { user, link: None, version: ProtocolVersion::MAX, file: None }
+        Self {
+            user,
+            link: None,
+            version: ProtocolVersion::MAX,
+            file: None,
+            is_bound: false,
+            seen: ServerVersion(0),
+            next_version: ClientVersion(1),
+        }
     }
 
     /// It has connected.
@@ -46,14 +78,34 @@ impl Rogue {
 
     /// Takes what the server has sent.
     pub(crate) fn receive(&mut self, message: &Bytes) {
-        if let Ok(ServerMessage::Ident(ident)) = ServerMessage::parse(self.version, message) {
-            self.file = Some((ident.session, ident.file_ident, ident.file_ident_salt));
+        match ServerMessage::parse(self.version, message) {
+            Ok(ServerMessage::Ident(ident)) => {
+                self.file = Some((ident.session, ident.file_ident, ident.file_ident_salt));
+                self.is_bound = false;
+                (self.seen, self.next_version) = (ServerVersion(0), ClientVersion(1));
+            }
+            Ok(ServerMessage::Download(download)) => {
+                self.seen = download.header.download_cursor.server_version;
+            }
+            Ok(ServerMessage::JsonError(_) | ServerMessage::Unbound(_)) => self.file = None,
+            _ => (),
         }
     }
 
     /// The next things that it sends.
-    pub(crate) fn messages(&self, gossip: &Gossip<'_>, choices: &mut Choices) -> Vec<Bytes> {
+    pub(crate) fn messages(
+        &mut self,
+        manner: Manner,
+        gossip: &Gossip<'_>,
+        choices: &mut Choices,
+    ) -> Vec<Bytes> {
         let session = SessionIdent(1 + choices.below(4) as u64);
+        if manner == Manner::Quiet && gossip.memory == Memory::Everything {
+            return match self.file {
+                None => vec![bind(session, &gossip.path, true)],
+                Some(_) => self.transactions(gossip, choices),
+            };
+        }
         match choices.below(8) {
             0 => vec![garbage(choices)],
             1 => gossip.overheard.iter().map(|message| mutated(message, choices)).collect(),
@@ -72,6 +124,44 @@ impl Rogue {
             }
             _ => self.uploads(choices),
         }
+    }
+
+    /// An UPLOAD that can be read, as a device would send it.
+    fn transactions(&mut self, gossip: &Gossip<'_>, choices: &mut Choices) -> Vec<Bytes> {
+        let Some((session, ..)) = self.file else { return Vec::new() };
+        let mut entries = Vec::new();
+        for _ in 0..=choices.below(3) {
+            let key = i64::try_from(1 + (choices.number() >> 20)).expect("it is positive");
+            let changeset = match choices.below(8) {
+                0..=2 if gossip.spares => sound(-key, choices),
+                0..=2 => flawed(key, *choices.pick(&Flaw::ALL)),
+                3 => guess(key, choices),
+                _ => sound(key, choices),
+            };
+            entries.push(UploadEntry {
+                client_version: self.next_version,
+                last_integrated_server_version: self.seen,
+                origin_timestamp: OriginTimestamp(choices.number() >> 24),
+                origin_file_ident: FileIdent::SELF,
+                changeset: changeset.encode().into(),
+            });
+            self.next_version.0 += 1;
+        }
+        let progress = UploadCursor {
+            client_version: ClientVersion(self.next_version.0 - 1),
+            last_integrated_server_version: self.seen,
+        };
+        let header = UploadHeader { session, progress, locked_server_version: self.seen };
+        let upload = Upload { header, body: Body::from_entries(&entries) };
+        let ident = self.identify();
+        ident.into_iter().chain([ClientMessage::Upload(upload).print().into()]).collect()
+    }
+
+    /// Says which file it has, unless it has.
+    fn identify(&mut self) -> Option<Bytes> {
+        let (session, file, salt) = self.file?;
+        let is_bound = std::mem::replace(&mut self.is_bound, true);
+        (!is_bound).then(|| ident(session, (file, salt)))
     }
 
     /// UPLOADs of the file that it has, none of which can be taken.

@@ -64,6 +64,8 @@ pub(crate) enum Output {
     Committed(PartitionValue, Vec<Entry>),
     /// The disks have failed, and the process has ended.
     Died,
+    /// The process has ended as it was told.
+    Stopped,
 }
 
 /// The longest body of an UPLOAD: not that of a server, so that it happens that one is too long.
@@ -133,6 +135,20 @@ impl Server {
         self.has_died = false;
     }
 
+    /// The process closes its store and ends; another one begins with what was flushed.
+    pub(crate) fn close(&mut self, now: Time) {
+        let nothing = Disks::new().open().expect("new disks work");
+        self.process = Process::new(nothing, self.config.clone(), now, self.choices.fork());
+        self.disks = self.disks.flushed();
+        self.restart(now);
+    }
+
+    /// The process is told to end.
+    pub(crate) fn stop(&mut self, now: Time) {
+        self.process.stop(now);
+        self.look();
+    }
+
     /// Copies what the disks hold.
     pub(crate) fn back_up(&mut self) {
         self.backup = self.disks.copied();
@@ -142,6 +158,8 @@ impl Server {
     pub(crate) fn restore(&mut self, now: Time) {
         self.disks.power().last_for(0);
         self.disks = self.backup.copied();
+        // The copy may not have them; who notices that logs in again.
+        self.logins.clear();
         self.restart(now);
     }
 
@@ -177,6 +195,16 @@ impl Server {
             self.process.connect(now, number, version, access);
         } else {
             self.outputs.push_back(Output::Close(number));
+            self.process.end_if_stopped(now);
+        }
+        self.look();
+    }
+
+    /// The login of a user ends.
+    pub(crate) fn log_out(&mut self, now: Time, user: &str) {
+        if let Some(login) = self.logins.remove(user)
+            && self.admission.log_out(&*self.process.store, &login.refresh_token).is_err()
+        {
             self.process.end_if_stopped(now);
         }
         self.look();
@@ -223,6 +251,11 @@ impl Server {
     /// What has come out, in order.
     pub(crate) fn output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Whether it takes connections.
+    pub(crate) fn is_listening(&self) -> bool {
+        !self.has_died && !self.process.is_ending()
     }
 
     /// Whether it is not about to end.
@@ -273,7 +306,7 @@ impl Server {
             self.process.outputs.push_back(Output::Died);
         }
         while let Some(output) = self.process.outputs.pop_front() {
-            self.has_died |= matches!(output, Output::Died);
+            self.has_died |= matches!(output, Output::Died | Output::Stopped);
             self.outputs.push_back(output);
         }
     }

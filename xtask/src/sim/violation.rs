@@ -32,6 +32,8 @@ pub enum Check {
     InStep,
     /// All devices and the server have the same objects.
     Converged,
+    /// A changeset with which something is wrong is refused as a whole.
+    Refused,
     /// The history gives the objects.
     Projection,
     /// What an application was told is written is there, once.

@@ -1,6 +1,7 @@
 //! Looks at every message and every commit: what must always be true.
 
 pub(crate) mod ledger;
+mod older;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,6 +56,8 @@ pub(crate) enum Honesty {
 #[derive(Debug)]
 struct Session {
     partition: PartitionValue,
+    /// What the device has said of itself, and whether it knew then what the server does not.
+    claim: Option<(ClientIdent, bool)>,
     /// The client file that it has proved to be, and how far that was sent the history.
     bound: Option<(FileIdent, DownloadCursor)>,
     /// The device has ended it; what was on its way then may still come.
@@ -130,7 +133,7 @@ impl Watch {
         match message {
             ClientMessage::Bind(bind) => {
                 if let Ok(partition) = PARTITION_KEY.bind(&bind.path) {
-                    let session = Session { partition, bound: None, is_ending: false };
+                    let session = Session { partition, claim: None, bound: None, is_ending: false };
                     let known = watched.sessions.get(&bind.session);
                     if known.is_none_or(|known| known.is_ending) {
                         watched.sessions.insert(bind.session, session);
@@ -160,6 +163,7 @@ impl Watch {
         let Some(watched) = self.links.get_mut(&link) else { return };
         let Some(session) = watched.sessions.get_mut(&ident.session) else { return };
         let ledger = self.ledgers.get(&session.partition);
+        session.claim = Some((*ident, ledger.is_none_or(|ledger| ledger.has_forgotten(ident))));
         let file = ledger.and_then(|ledger| ledger.file(ident.file_ident));
         if file.is_some_and(|file| file.salt == ident.file_ident_salt && file.user == watched.user)
         {
@@ -199,8 +203,33 @@ impl Watch {
                 Ok(())
             }
             ServerMessage::Download(download) => self.download(link, &download),
+            ServerMessage::JsonError(error) if error.body().action == Action::ClientReset => {
+                self.demand_reset(link, &error)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A device has to reset only if it knows what a restored server does not: the server may have learnt as much again
+    /// since, but not the same.
+    fn demand_reset(&self, link: u64, error: &JsonError) -> Result<(), Violation> {
+        let Some(watched) = self.links.get(&link) else { return Ok(()) };
+        let Some(session) = watched.sessions.get(&error.session()) else { return Ok(()) };
+        if watched.honesty == Honesty::Rogue || session.is_ending {
+            return Ok(());
+        }
+        let ledger = self.ledgers.get(&session.partition);
+        let has_forgotten = |ident| ledger.is_none_or(|ledger| ledger.has_forgotten(ident));
+        if session
+            .claim
+            .as_ref()
+            .is_some_and(|(ident, knew_more)| *knew_more || has_forgotten(ident))
+        {
+            return Ok(());
+        }
+        let claim = session.claim.as_ref().map(|(ident, _)| ident);
+        let message = format!("a device that is {claim:?} has to reset for no reason: {error:?}");
+        Err(Violation::new(Check::Honest, message))
     }
 
     /// Looks at what an honest device is about to receive: a connection that it has given up may be told more.
@@ -255,10 +284,15 @@ impl Watch {
                 let message = format!("instead of {} comes {version}", known.version.version);
                 return Err(Violation::new(Check::Cursors, message));
             }
-            let is_same = known.changeset == entry.changeset
-                || watched.version.number() < FORGIVING_PROTOCOL
-                    && known.changeset.len() as u64 == entry.original_changeset_len;
-            if !is_same || known.origin_timestamp != entry.origin_timestamp {
+            let is_same = if watched.version.number() < FORGIVING_PROTOCOL {
+                older::is_same(&known.changeset, &entry.changeset)
+            } else {
+                known.changeset == entry.changeset
+            };
+            if !is_same
+                || known.changeset.len() as u64 != entry.original_changeset_len
+                || known.origin_timestamp != entry.origin_timestamp
+            {
                 let message = format!("client file {file} is sent another {version} than is there");
                 return Err(Violation::new(Check::Isolation, message));
             }

@@ -92,6 +92,8 @@ struct Site {
     off_until: Time,
     /// The access token is valid until then.
     token_until: Time,
+    /// The login of its user has ended.
+    is_logged_out: bool,
     /// By how much the clock is wrong, in milliseconds.
     skew_ms: i64,
     /// How long it takes to flush a disk.
@@ -244,6 +246,7 @@ impl World {
             Event::ServerWake => self.wake_server(),
             Event::ServerStart => self.start_server(),
             Event::Strike(index) => self.strike(index),
+            Event::Visit(visit) => self.visit(visit),
             Event::Mend { device, fault } => self.mend(device, fault),
         }
     }
@@ -279,6 +282,7 @@ impl Site {
             deferred: Vec::new(),
             off_until: Time::ZERO,
             token_until: Time::ZERO,
+            is_logged_out: false,
             skew_ms: 0,
             sync_latency: Duration::ZERO,
             next_wait: 0,

@@ -51,6 +51,8 @@ pub(crate) enum Effect {
     WaitDone(WaitKey, Result<(), SyncError>),
     /// A realm was reset, and its local changes recovered, if there were any.
     ResetDone(usize, bool),
+    /// The user has to log in again.
+    LoggedOut,
 }
 
 impl Process {
@@ -106,9 +108,12 @@ impl Process {
             Output::Event(key, SessionEvent::ResetDone { recovered }) => {
                 Effect::ResetDone(index(key), recovered)
             }
+            Output::LogOut | Output::Event(_, SessionEvent::Error(SyncError::LoggedOut(_))) => {
+                Effect::LoggedOut
+            }
             Output::Event(_, event) => return check_event(&event).map(|()| None),
             Output::Log(..) => return Ok(None),
-            Output::LogOut | Output::Closed(_) => {
+            Output::Closed(_) => {
                 let message = format!("nothing has led to {output:?}");
                 return Err(Violation::new(Check::Honest, message));
             }

@@ -1,7 +1,7 @@
 //! Who may connect: logins and tokens, as the real server has them.
 
-use bailiwick_server::auth::token::{TokenGrant, TokenKey, TokenKind};
-use bailiwick_server::auth::{AccessIdentity, AuthError, live_session};
+use bailiwick_server::auth::token::{TokenKey, TokenKind};
+use bailiwick_server::auth::{AccessIdentity, AuthError, holder, live_session};
 use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 
 /// What a login gives to a device.
@@ -71,13 +71,18 @@ impl Admission {
         now_ms: u64,
     ) -> Result<AccessIdentity, AuthError> {
         let grant = self.key.verify(access_token, TokenKind::Access, now_ms)?;
-        let (session, _) = live_session(accounts, &grant, now_ms)?;
-        Ok(AccessIdentity {
-            user_id: session.user_id,
-            session_id: session.id,
-            device_id: session.device_id,
-            expires_ms: grant.expires_s * 1000,
-        })
+        holder(accounts, &grant, now_ms)
+    }
+
+    /// Ends a login.
+    pub(super) fn log_out(
+        &self,
+        accounts: &dyn Accounts,
+        refresh_token: &str,
+    ) -> Result<(), AuthError> {
+        let grant = self.key.verify_ignoring_expiry(refresh_token, TokenKind::Refresh)?;
+        accounts.revoke_session(&grant.session_id)?;
+        Ok(())
     }
 
     /// A new access token.
@@ -90,24 +95,5 @@ impl Admission {
         let grant = self.key.verify(refresh_token, TokenKind::Refresh, now_ms)?;
         let (session, _) = live_session(accounts, &grant, now_ms)?;
         Ok(self.key.sign_access(&session, now_ms))
-    }
-}
-
-/// Whether the login that a connection was let in with still exists.
-pub(super) fn is_alive(
-    accounts: &dyn Accounts,
-    access: &AccessIdentity,
-    now_ms: u64,
-) -> Result<bool, AuthError> {
-    let grant = TokenGrant {
-        session_id: access.session_id.clone(),
-        user_id: access.user_id.clone(),
-        device_id: access.device_id.clone(),
-        expires_s: access.expires_ms / 1000,
-    };
-    match live_session(accounts, &grant, now_ms) {
-        Ok(_) => Ok(true),
-        Err(AuthError::SessionEnded | AuthError::UserGone | AuthError::UserDisabled) => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -49,6 +49,11 @@ impl Disks {
         Self::of([&self.database, &self.log].map(|disk| disk.crashed(Keeps::Everything)))
     }
 
+    /// What was flushed, on other disks.
+    pub(super) fn flushed(&self) -> Self {
+        Self::of([&self.database, &self.log].map(|disk| disk.crashed(Keeps::Nothing)))
+    }
+
     /// From now on flushing only says that it is done.
     pub(super) fn pretend_to_flush(&self) {
         self.database.pretend_to_flush();

@@ -13,17 +13,16 @@ use std::time::Duration;
 use bailiwick_core::history::Entry;
 use bailiwick_core::partition::PartitionValue;
 use bailiwick_protocol::ident::Salt;
-use bailiwick_server::auth::AccessIdentity;
+use bailiwick_server::auth::{AccessIdentity, is_alive};
 use bailiwick_server::http::websocket::WebSocketConfig;
 use bailiwick_server::http::websocket::endpoint::{Endpoint, Outgoing, Received};
-use bailiwick_server::realm::{Batch, Given, Input, RealmError, RealmsConfig, compute};
+use bailiwick_server::realm::{Batch, Command, Given, Input, RealmError, RealmsConfig, compute};
 use bailiwick_server::session::{GoAway, Input as SessionInput, SessionConfig};
 use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::{Commit, RealmKey, StorageError, Store as _};
 use bytes::Bytes;
 
 use super::Output;
-use super::admission::is_alive;
 use super::connection::{Served, Writing};
 use super::realm::Realm;
 use super::work::{Answer, RealmNumber, Work};
@@ -47,8 +46,10 @@ pub(super) struct Process {
     batch: Option<Running>,
     /// How much longer a flush takes than on a fast disk; a batch has one.
     pub(super) sync_latency: Duration,
-    /// The storage has failed, and the process is about to end.
+    /// The process is about to end.
     is_ending: bool,
+    /// What it waits for before that, if it was told to end: realms that have something to make durable.
+    draining: usize,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -94,6 +95,7 @@ impl Process {
             batch: None,
             sync_latency: Duration::ZERO,
             is_ending: false,
+            draining: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -250,6 +252,7 @@ impl Process {
             Work::Retire(number) => self.retire(now, number),
             Work::Begin => (),
             Work::Die => self.outputs.push_back(Output::Died),
+            Work::Stop => self.outputs.push_back(Output::Stopped),
         }
     }
 
@@ -282,7 +285,36 @@ impl Process {
         !self.is_ending && self.store.realms(None, 0).is_ok()
     }
 
-    /// As `serve` does: the devices are sent away, and the process ends.
+    /// Whether the process is about to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending
+    }
+
+    /// As `serve` does when it is told to end: the devices are sent away, and what they have uploaded becomes durable.
+    pub(super) fn stop(&mut self, now: Time) {
+        if std::mem::replace(&mut self.is_ending, true) {
+            return;
+        }
+        self.go_away(now);
+        let realms: Vec<_> = self.realms.keys().copied().collect();
+        self.draining = realms.len();
+        for &number in &realms {
+            self.send(now, number, Command::Drain { answer: () });
+        }
+        if realms.is_empty() {
+            self.plan(now, Work::Stop);
+        }
+    }
+
+    /// A realm has nothing more to make durable.
+    fn drained(&mut self, now: Time) {
+        self.draining = self.draining.saturating_sub(1);
+        if self.draining == 0 {
+            self.plan(now, Work::Stop);
+        }
+    }
+
+    /// As `serve` does when the storage fails: the devices are sent away, and the process ends.
     fn end(&mut self, now: Time) {
         self.is_ending = true;
         self.go_away(now);

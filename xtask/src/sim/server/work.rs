@@ -56,8 +56,10 @@ pub(super) enum Work {
     Retire(RealmNumber),
     /// The process begins.
     Begin,
-    /// The process ends.
+    /// The process ends, since the storage has failed.
     Die,
+    /// The process ends, since it was told to.
+    Stop,
 }
 
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl Work {
             Self::Compute(..) => 1000,
             Self::Commit => 3000,
             Self::Retire(_) | Self::Begin => 0,
-            Self::Die => 1_000_000,
+            Self::Die | Self::Stop => 1_000_000,
         })
     }
 }

@@ -6,6 +6,7 @@ use bailiwick_core::history::Entry;
 use bailiwick_core::state::State;
 use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::message::ClientIdent;
 use bailiwick_protocol::version::{
     ClientVersion, DownloadCursor, SaltedVersion, ServerVersion, UploadCursor,
 };
@@ -37,6 +38,8 @@ pub(crate) struct FileLog {
     acknowledged: UploadCursor,
     /// The newest version of it in the history.
     newest: ClientVersion,
+    /// The server may not know it any more.
+    is_forgotten: bool,
 }
 
 impl Ledger {
@@ -58,6 +61,22 @@ impl Ledger {
         self.files.iter().map(|(ident, file)| (*ident, file.salt))
     }
 
+    /// Whether the server was restored, and has forgotten something that a device knows.
+    pub(crate) fn has_forgotten(&self, ident: &ClientIdent) -> bool {
+        let is_known = self.file(ident.file_ident).is_some_and(|file| {
+            !file.is_forgotten
+                && file.salt == ident.file_ident_salt
+                && file.newest >= ident.download_cursor.last_integrated_client_version
+        });
+        let latest = ident.latest_server_version;
+        let entry = usize::try_from(latest.version.0).expect("histories are short").checked_sub(1);
+        let is_there = entry.is_none_or(|entry| {
+            self.entries.get(entry).is_some_and(|entry| entry.version == latest)
+        });
+        let is_ahead = ident.download_cursor.server_version > self.head();
+        self.is_restored && !(is_known && is_there && !is_ahead)
+    }
+
     /// Whether this is in the history.
     pub(crate) fn has(&self, ident: FileIdent, version: ClientVersion) -> bool {
         self.places.contains_key(&(ident, version))
@@ -76,6 +95,7 @@ impl Ledger {
             waiting: Vec::new(),
             acknowledged: UploadCursor::default(),
             newest: ClientVersion(0),
+            is_forgotten: false,
         };
         if self.files.insert(ident, file).is_some() && !self.is_restored {
             let message = format!("client file {ident} is given away twice");
@@ -93,6 +113,7 @@ impl Ledger {
                 waiting: Vec::new(),
                 acknowledged: UploadCursor::default(),
                 newest: ClientVersion(0),
+                is_forgotten: true,
                 ..file.clone()
             });
         }

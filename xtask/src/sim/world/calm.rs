@@ -10,6 +10,7 @@ use crate::sim::agenda::Time;
 use crate::sim::app::{contents, marks};
 use crate::sim::network::{Direction, Peer};
 use crate::sim::partition::Partition;
+use crate::sim::rogue::unsound;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 
@@ -21,10 +22,15 @@ impl World {
     pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
         self.is_calm = true;
         self.heal()?;
+        let mut is_ending = !self.server.is_working();
         let mut until = self.now() + IN_STEP;
         while !self.is_in_step() || !self.server.is_working() {
-            // A process that was about to end has ended: that was the last fault.
             if self.is_disturbed && self.is_server_up {
+                // The process that was about to end has ended: that was the last fault.
+                if !std::mem::take(&mut is_ending) {
+                    let message = "the server's process ends though nothing is broken any more";
+                    return Err(Violation::new(Check::InStep, message));
+                }
                 self.heal()?;
                 until = self.now() + IN_STEP;
             }
@@ -79,6 +85,7 @@ impl World {
                 continue;
             }
             self.start(device)?;
+            self.log_in(device)?;
             self.input_each(device, Input::Resume)?;
             // As operating systems tell when there is a network again.
             self.input(device, Input::Reconnect)?;
@@ -128,6 +135,10 @@ impl World {
             let value = partition.value();
             let state = self.tampered_state(self.server.state(&value));
             self.watch.ledger(&value).check_projection(&state)?;
+            if let Some(key) = unsound(&state) {
+                let message = format!("a rogue has made an object with the key {key}");
+                return Err(Violation::new(Check::Refused, message));
+            }
             let text = state.to_string();
             for (number, site) in self.sites.iter().enumerate() {
                 for (index, folder) in site.device.folders.iter().enumerate() {

@@ -3,8 +3,10 @@
 use bailiwick_client::session::{FileRole, StorageAnswer};
 
 use crate::sim::agenda::Time;
+use crate::sim::choices::Choices;
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
+use crate::sim::rogue::Manner;
 
 /// One thing that happens. What belongs to a process names its run: of one that has ended, it is nothing.
 #[derive(Debug)]
@@ -35,8 +37,20 @@ pub(super) enum Event {
     ServerStart,
     /// Something goes wrong.
     Strike(usize),
+    /// A rogue goes on.
+    Visit(Visit),
     /// Something that went wrong is over.
     Mend { device: usize, fault: Fault },
+}
+
+/// What a rogue is going to do, step by step.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    pub(super) rogue: usize,
+    pub(super) manner: Manner,
+    /// How many steps are left.
+    pub(super) left: usize,
+    pub(super) choices: Choices,
 }
 
 impl Event {

@@ -17,7 +17,7 @@ use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 
 /// How long an access token is valid.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
 
 /// When the world begins, in milliseconds since 2015.
 const EPOCH_MS: u64 = 300_000_000_000;
@@ -112,6 +112,11 @@ impl World {
                 // There is one server; it is where it was.
                 Effect::WakeAt(None) | Effect::RefreshLocation => (),
                 Effect::ResetDone(index, recovered) => self.reset_done(device, index, recovered)?,
+                Effect::LoggedOut if self.sites[device].is_logged_out => (),
+                Effect::LoggedOut => {
+                    let message = format!("device {device} is logged out for no reason");
+                    return Err(Violation::new(Check::Honest, message));
+                }
                 Effect::WaitDone(key, result) => self.wait_done(device, key, result)?,
             }
         }
@@ -166,11 +171,17 @@ impl World {
     pub(super) fn token(&mut self, device: usize) -> Result<(), Violation> {
         let now = self.now();
         let site = &mut self.sites[device];
-        // Without an answer the device goes on with the old token.
-        if site.unreachable_until <= now && self.is_server_up {
+        let is_answered = site.unreachable_until <= now && self.is_server_up;
+        let result = if is_answered && site.is_logged_out {
+            Err(SyncError::LoggedOut("the session has ended".to_owned()))
+        } else {
+            // Without an answer the device goes on with the old token.
+            Ok(())
+        };
+        if is_answered {
             site.token_until = now + TOKEN_LIFETIME;
         }
-        self.input(device, Input::TokenRefreshed(Ok(())))
+        self.input(device, Input::TokenRefreshed(result))
     }
 
     /// Plans what the app of a device does next.
@@ -262,6 +273,7 @@ impl World {
             return Err(Violation::new(Check::Honest, message));
         };
         match (wait, result) {
+            (_, Err(SyncError::LoggedOut(_))) if self.sites[device].is_logged_out => Ok(()),
             (_, Err(error)) => {
                 let message = format!("{wait:?} of device {device} ends with {error}");
                 Err(Violation::new(Check::Honest, message))

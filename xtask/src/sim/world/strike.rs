@@ -8,17 +8,20 @@ use bailiwick_storage::disk::Keeps;
 use bytes::Bytes;
 
 use super::World;
-use super::event::Event;
+use super::event::{Event, Visit};
+use super::process::TOKEN_LIFETIME;
 use super::traffic::any_version;
 use crate::sim::choices::Choices;
 use crate::sim::device::realm_key;
 use crate::sim::fault::Fault;
 use crate::sim::network::{Direction, Peer};
 use crate::sim::partition::Partition;
-use crate::sim::rogue::Gossip;
+use crate::sim::rogue::{Gossip, Manner};
 use crate::sim::trace::Kind;
 use crate::sim::violation::Violation;
 
+/// The longest pause of a rogue, but for what the network takes.
+const DELAY: Duration = Duration::from_millis(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
@@ -97,8 +100,22 @@ impl World {
                 self.agenda.put_in(time, Event::Mend { device, fault });
             }
             Fault::Away => self.leave(device, &mut choices),
-            Fault::Rogue => self.rogue(&mut choices)?,
+            Fault::Rogue => {
+                let (rogue, manner) =
+                    *choices.pick(&[(0, Manner::Wild), (1, Manner::Wild), (1, Manner::Quiet)]);
+                let left = match manner {
+                    Manner::Wild => choices.below(4),
+                    Manner::Quiet => 2 + choices.below(8),
+                };
+                self.visit(Visit { rogue, manner, left, choices })?;
+            }
             Fault::Restore => self.restore()?,
+            Fault::LogOut => self.log_out(device, while_ms)?,
+            Fault::Stop if self.is_server_up => {
+                self.server.stop(now);
+                self.pump()?;
+            }
+            Fault::Stop => (),
         }
         Ok(())
     }
@@ -115,7 +132,35 @@ impl World {
             }
             Fault::Pause => self.input_each(device, Input::Resume)?,
             Fault::Sleep => self.wake_up(device),
+            Fault::LogOut => self.log_in(device)?,
             _ => (),
+        }
+        Ok(())
+    }
+
+    /// The login of a device's user ends, on all devices that share it.
+    fn log_out(&mut self, device: usize, duration: Duration) -> Result<(), Violation> {
+        if !self.is_server_up {
+            return Ok(());
+        }
+        let user = self.sites[device].device.user.clone();
+        self.server.log_out(self.agenda.now(), &user);
+        for site in self.sites.iter_mut().filter(|site| site.device.user == user) {
+            site.is_logged_out = true;
+        }
+        self.agenda.put_in(duration, Event::Mend { device, fault: Fault::LogOut });
+        self.pump()
+    }
+
+    /// The devices of a user log in again.
+    pub(super) fn log_in(&mut self, device: usize) -> Result<(), Violation> {
+        let user = self.sites[device].device.user.clone();
+        for other in 0..self.sites.len() {
+            let site = &mut self.sites[other];
+            if site.device.user == user && std::mem::take(&mut site.is_logged_out) {
+                site.token_until = self.agenda.now() + TOKEN_LIFETIME;
+                self.input_each(other, Input::Resume)?;
+            }
         }
         Ok(())
     }
@@ -164,12 +209,12 @@ impl World {
         }
     }
 
-    /// A rogue connects, or sends something.
-    fn rogue(&mut self, choices: &mut Choices) -> Result<(), Violation> {
-        if !self.is_server_up {
+    /// A rogue connects if need be, and sends something.
+    pub(super) fn visit(&mut self, mut visit: Visit) -> Result<(), Violation> {
+        if self.is_calm || !self.is_server_up || !self.server.is_listening() {
             return Ok(());
         }
-        let number = choices.below(self.rogues.len());
+        let (number, manner, choices) = (visit.rogue, visit.manner, &mut visit.choices);
         if self.rogues[number].link.is_none() {
             let version = any_version(ProtocolVersion::MIN.number(), choices);
             let user = self.rogues[number].user.clone();
@@ -188,9 +233,15 @@ impl World {
         let is_known = |message: &&Bytes| !message.starts_with(unknown.as_bytes());
         let overheard: Vec<Bytes> = self.overheard.iter().filter(is_known).cloned().collect();
         let other = self.watch.any_file(choices);
-        let gossip = Gossip { overheard: &overheard, path, other };
-        for message in self.rogues[number].messages(&gossip, choices) {
+        let (memory, spares) = (self.plan.style.memory, self.spares());
+        let gossip = Gossip { overheard: &overheard, path, other, memory, spares };
+        for message in self.rogues[number].messages(manner, &gossip, choices) {
             self.send(link, Direction::ToServer, message);
+        }
+        if let Some(left) = visit.left.checked_sub(1) {
+            // Enough to hear the answer, most of the time.
+            let delay = self.plan.weather.latency * 3 + visit.choices.time_below(DELAY);
+            self.agenda.put_in(delay, Event::Visit(Visit { left, ..visit }));
         }
         Ok(())
     }

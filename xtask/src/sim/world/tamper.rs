@@ -81,6 +81,11 @@ impl World {
         true
     }
 
+    /// Whether nothing is wrong with what has to be refused.
+    pub(super) fn spares(&self) -> bool {
+        self.does(Sabotage::Spare)
+    }
+
     pub(super) fn tampered_state(&self, mut state: State) -> State {
         if self.does(Sabotage::ChangeServer) {
             let row = state.rows().next().map(|(row, _)| row.clone());

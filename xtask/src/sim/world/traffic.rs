@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::World;
 use super::event::Event;
+use crate::sim::agenda::Time;
 use crate::sim::choices::Choices;
 use crate::sim::network::{Direction, Link, Peer};
-use crate::sim::server::Output;
+use crate::sim::server::{Output, Server};
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 use crate::sim::watch::Honesty;
@@ -24,9 +25,10 @@ impl World {
         if site.attempt != attempt {
             return Ok(());
         }
-        let result = if site.unreachable_until > now || !self.is_server_up {
+        let is_listening = self.is_server_up && self.server.is_listening();
+        let result = if site.unreachable_until > now || !is_listening {
             Err(ConnectError::Network("nobody answers".to_owned()))
-        } else if site.token_until <= now {
+        } else if site.token_until <= now || site.is_logged_out {
             Err(ConnectError::Status(401))
         } else {
             Ok(self.connect(device)?)
@@ -248,6 +250,10 @@ impl World {
                     self.crash_server(Duration::from_millis(500));
                     return Ok(());
                 }
+                Output::Stopped => {
+                    self.end_server(Duration::from_millis(500), Server::close);
+                    return Ok(());
+                }
             }
         }
         if let Some(overrun) = self.server.overrun() {
@@ -278,8 +284,12 @@ impl World {
         self.pump()
     }
 
-    /// The server's process ends, and another one begins a while later.
+    /// The server's process ends somewhere, and another one begins a while later.
     pub(super) fn crash_server(&mut self, pause: Duration) {
+        self.end_server(pause, Server::restart);
+    }
+
+    fn end_server(&mut self, pause: Duration, end: fn(&mut Server, Time)) {
         let now = self.now();
         if !std::mem::replace(&mut self.is_server_up, false) {
             return;
@@ -287,7 +297,7 @@ impl World {
         self.is_disturbed = true;
         self.note(Kind::Died, usize::MAX, &[]);
         self.agenda.put_in(pause, Event::ServerStart);
-        self.server.restart(now);
+        end(&mut self.server, now);
         for number in self.links.keys().copied().collect::<Vec<_>>() {
             self.end_at_server(number);
             let Some(link) = self.links.get_mut(&number) else { continue };

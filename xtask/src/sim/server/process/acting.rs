@@ -101,7 +101,7 @@ impl Process {
                 self.answer(now, asker, Answer::Scanned(Box::new(result)));
             }
             Said::Scan(asker, scan) => self.plan(now, Work::Scan(number, asker, Box::new(scan))),
-            Said::Drained(()) => (),
+            Said::Drained(()) => self.drained(now),
             Said::Head(head) => self.tell_all(now, number, |signal| signal.head = head),
             Said::End(ident, end) => {
                 if let Some(holder) = realm.holders.get(&ident) {

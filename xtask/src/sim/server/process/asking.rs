@@ -133,7 +133,7 @@ impl Process {
         }
     }
 
-    fn send(&mut self, now: Time, number: RealmNumber, command: Command<Askers>) {
+    pub(super) fn send(&mut self, now: Time, number: RealmNumber, command: Command<Askers>) {
         if let Some(realm) = self.realms.get_mut(&number) {
             realm.commands.push_back(command);
             self.rouse(now, number);
