@@ -2,29 +2,28 @@
 //!
 //! The measure of the queue is its own time at half the length, and that of the others what they wait without it.
 
-use std::sync::Arc;
+#[path = "shared/changeset.rs"]
+mod changeset;
+#[path = "shared/realms.rs"]
+mod realms;
+
 use std::time::{Duration, Instant};
 
 use bailiwick_core::history::UploadedChangeset;
-use bailiwick_protocol::changeset::{
-    AddColumn, Changeset, CollectionKind, Instruction, KeySpec, KeyType, ObjectKey,
-    Path as FieldPath, Payload, TableKind, Target, TypeCode, UpdateKind,
-};
-use bailiwick_protocol::ident::{FileIdent, Salt};
+use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::{
-    ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
+    ClientVersion, DownloadCursor, OriginTimestamp, ServerVersion, UploadCursor,
 };
-use bailiwick_server::clock::SystemClock;
-use bailiwick_server::realm::{
-    Command, Committer, ConnectionId, Queued, RealmHandle, Realms, RealmsConfig, Signal,
-};
+use bailiwick_server::realm::{Command, ConnectionId, Queued, RealmHandle, Realms, Signal};
 use bailiwick_server::session::AcceptedUpload;
-use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::RealmKey;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
+
+use changeset::{create_object, schema};
+use realms::{bind, new_server};
 
 /// Changesets of one UPLOAD: what a device puts into 128 KiB.
 const UPLOAD_COUNT: usize = 1000;
@@ -103,14 +102,6 @@ async fn p99_of_others(queue: usize) -> Duration {
     latencies[latencies.len() * 99 / 100]
 }
 
-fn new_server() -> (Realms, tempfile::TempDir) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = Arc::new(RedbStore::in_dir(dir.path()).expect("a store"));
-    let (committer, _) = Committer::start(store.clone());
-    let config = RealmsConfig::default();
-    (Realms::new(store, committer, Salt(1), config, Arc::new(SystemClock)), dir)
-}
-
 /// Devices of one realm; the first has declared the class.
 async fn open(realms: &Realms, count: u64) -> Vec<Device> {
     let mut devices = Vec::new();
@@ -138,21 +129,7 @@ impl Device {
     async fn open(realms: &Realms, number: u64) -> Self {
         let connection = ConnectionId(number);
         let realm = realms.open(&RealmKey::new(*b"realm"));
-        let (answer, allocated) = oneshot::channel();
-        realm.send(Command::Allocate { user_id: "user".to_owned(), answer }).await;
-        let (file_ident, salt) = allocated.await.expect("an answer").expect("an ident");
-        let (answer, identified) = oneshot::channel();
-        let identify = Command::Identify {
-            connection,
-            file_ident,
-            salt,
-            user_id: "user".to_owned(),
-            download: DownloadCursor::default(),
-            latest: SaltedVersion::default(),
-            answer,
-        };
-        realm.send(identify).await;
-        let signals = identified.await.expect("an answer").expect("bound").signals;
+        let (file_ident, signals) = bind(&realm, connection).await;
         let base = signals.borrow().head;
         Self { realm, connection, file_ident, version: 1, signals, base }
     }
@@ -221,43 +198,8 @@ impl Device {
 
     /// The `i`th object from now.
     fn create_object(&self, i: u64) -> Bytes {
-        let mut changeset = Changeset::default();
-        let table = changeset.strings.intern("Item");
-        let field = changeset.strings.intern("name");
-        let key = (self.file_ident.0 << 32) + self.version + i;
-        let object = ObjectKey::Int(key.cast_signed());
-        let target = Target { table, object, field, path: FieldPath::new() };
-        changeset.instructions = vec![
-            Instruction::CreateObject { table, object },
-            Instruction::Update {
-                target,
-                value: Payload::String("a lamp, and some more".into()),
-                kind: UpdateKind::Value { is_default: false },
-            },
-        ];
-        changeset.encode().into()
+        create_object((self.file_ident.0 << 32) + self.version + i)
     }
-}
-
-fn schema() -> Bytes {
-    let mut changeset = Changeset::default();
-    let table = changeset.strings.intern("Item");
-    let key =
-        KeySpec { field: changeset.strings.intern("_id"), key_type: KeyType::Int, nullable: false };
-    let column = AddColumn {
-        table,
-        field: changeset.strings.intern("name"),
-        column_type: TypeCode::String,
-        nullable: false,
-        collection: CollectionKind::Single,
-        link_target: None,
-        key_type: None,
-    };
-    changeset.instructions = vec![
-        Instruction::AddTable { table, kind: TableKind::TopLevel(key) },
-        Instruction::AddColumn(Box::new(column)),
-    ];
-    changeset.encode().into()
 }
 
 criterion_group!(benches, backlog);

@@ -4,33 +4,30 @@
 //! each flushed, and one append of all bytes. Uploads that wait for each other can come near the former,
 //! uploads that do not can come near the latter.
 
+#[path = "shared/changeset.rs"]
+mod changeset;
+#[path = "shared/realms.rs"]
+mod realms;
+
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bailiwick_core::history::UploadedChangeset;
-use bailiwick_protocol::changeset::{
-    AddColumn, Changeset, CollectionKind, Instruction, KeySpec, KeyType, ObjectKey,
-    Path as FieldPath, Payload, TableKind, Target, TypeCode, UpdateKind,
-};
-use bailiwick_protocol::ident::{FileIdent, Salt};
-use bailiwick_protocol::version::{
-    ClientVersion, DownloadCursor, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
-};
-use bailiwick_server::clock::SystemClock;
-use bailiwick_server::realm::{
-    Command, Committer, ConnectionId, Queued, RealmHandle, Realms, RealmsConfig,
-};
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, ServerVersion, UploadCursor};
+use bailiwick_server::realm::{Command, ConnectionId, Queued, RealmHandle, Realms, Signal};
 use bailiwick_server::session::AcceptedUpload;
-use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::RealmKey;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+
+use changeset::{create_object, schema};
+use realms::{bind, new_server};
 
 const UPLOADS: usize = 1000;
 
@@ -54,7 +51,7 @@ fn uploads(c: &mut Criterion) {
         b.iter_custom(|iterations| runtime.block_on(one_by_one(&mut device, iterations)));
     });
 
-    let bytes = vec![7; device.create_object().len()];
+    let bytes = vec![7; create_object(device.version).len()];
     let mut file = append_to(dir.path(), "one-by-one");
     group.bench_function("the disk: 1,000 appends, each flushed", |b| {
         b.iter(|| {
@@ -71,15 +68,6 @@ fn uploads(c: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-/// A server with an empty store: what a commit costs depends on how much there is.
-fn new_server() -> (Realms, tempfile::TempDir) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = Arc::new(RedbStore::in_dir(dir.path()).expect("a store"));
-    let (committer, _) = Committer::start(store.clone());
-    let config = RealmsConfig::default();
-    (Realms::new(store, committer, Salt(1), config, Arc::new(SystemClock)), dir)
 }
 
 /// All devices upload their share without waiting; ends when everything is durable.
@@ -115,7 +103,7 @@ struct Device {
     realm: RealmHandle,
     file_ident: FileIdent,
     version: u64,
-    signals: tokio::sync::watch::Receiver<bailiwick_server::realm::Signal>,
+    signals: watch::Receiver<Signal>,
 }
 
 const CONNECTION: ConnectionId = ConnectionId(1);
@@ -123,21 +111,7 @@ const CONNECTION: ConnectionId = ConnectionId(1);
 impl Device {
     async fn open(realms: &Realms, index: usize) -> Self {
         let realm = realms.open(&RealmKey::new(index.to_be_bytes()));
-        let (answer, allocated) = oneshot::channel();
-        realm.send(Command::Allocate { user_id: "user".to_owned(), answer }).await;
-        let (file_ident, salt) = allocated.await.expect("an answer").expect("an ident");
-        let (answer, identified) = oneshot::channel();
-        let identify = Command::Identify {
-            connection: CONNECTION,
-            file_ident,
-            salt,
-            user_id: "user".to_owned(),
-            download: DownloadCursor::default(),
-            latest: SaltedVersion::default(),
-            answer,
-        };
-        realm.send(identify).await;
-        let signals = identified.await.expect("an answer").expect("bound").signals;
+        let (file_ident, signals) = bind(&realm, CONNECTION).await;
         let mut device = Self { realm, file_ident, version: 1, signals };
         device.send(schema()).await;
         device.drain().await;
@@ -145,8 +119,7 @@ impl Device {
     }
 
     async fn upload(&mut self) {
-        let bytes = self.create_object();
-        self.send(bytes).await;
+        self.send(create_object(self.version)).await;
     }
 
     async fn send(&mut self, bytes: Bytes) {
@@ -177,45 +150,6 @@ impl Device {
         self.realm.send(Command::Drain { answer }).await;
         drained.await.expect("an answer");
     }
-
-    /// One object with one field.
-    fn create_object(&self) -> Bytes {
-        let mut changeset = Changeset::default();
-        let table = changeset.strings.intern("Item");
-        let field = changeset.strings.intern("name");
-        let object = ObjectKey::Int(self.version.cast_signed());
-        let target = Target { table, object, field, path: FieldPath::new() };
-        changeset.instructions = vec![
-            Instruction::CreateObject { table, object },
-            Instruction::Update {
-                target,
-                value: Payload::String("a lamp, and some more".into()),
-                kind: UpdateKind::Value { is_default: false },
-            },
-        ];
-        changeset.encode().into()
-    }
-}
-
-fn schema() -> Bytes {
-    let mut changeset = Changeset::default();
-    let table = changeset.strings.intern("Item");
-    let key =
-        KeySpec { field: changeset.strings.intern("_id"), key_type: KeyType::Int, nullable: false };
-    let column = AddColumn {
-        table,
-        field: changeset.strings.intern("name"),
-        column_type: TypeCode::String,
-        nullable: false,
-        collection: CollectionKind::Single,
-        link_target: None,
-        key_type: None,
-    };
-    changeset.instructions = vec![
-        Instruction::AddTable { table, kind: TableKind::TopLevel(key) },
-        Instruction::AddColumn(Box::new(column)),
-    ];
-    changeset.encode().into()
 }
 
 fn append_to(dir: &Path, name: &str) -> File {
