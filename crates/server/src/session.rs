@@ -6,7 +6,7 @@
 
 mod download;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upload;
 mod verdict;
 

@@ -16,17 +16,12 @@ struct Machine {
     out: Vec<Output>,
 }
 
-const HERE: &str = r#""here""#;
+pub(crate) const HERE: &str = r#""here""#;
 
 impl Machine {
     fn new() -> Self {
-        let config = SessionConfig {
-            partition_key: PartitionKey { partition_type: PartitionType::String, required: false },
-            max_upload_len: 1 << 20,
-            max_sessions: 4,
-        };
         let version = ProtocolVersion::new(9).unwrap();
-        let connection = Connection::new(Arc::new(config), version, "user".to_owned());
+        let connection = Connection::new(Arc::new(config()), version, "user".to_owned());
         Self { connection, out: Vec::new() }
     }
 
@@ -92,6 +87,15 @@ impl Machine {
     }
 }
 
+/// Of an app whose partition values are strings.
+pub(crate) fn config() -> SessionConfig {
+    SessionConfig {
+        partition_key: PartitionKey { partition_type: PartitionType::String, required: false },
+        max_upload_len: 1 << 20,
+        max_sessions: 4,
+    }
+}
+
 /// A copy of a request; messages are left out.
 fn request(output: &Output) -> Option<Output> {
     Some(match output {
@@ -104,7 +108,7 @@ fn request(output: &Output) -> Option<Output> {
     })
 }
 
-fn bind(session: u64, path: &str, need_client_file_ident: bool) -> ClientMessage {
+pub(crate) fn bind(session: u64, path: &str, need_client_file_ident: bool) -> ClientMessage {
     ClientMessage::Bind(Bind {
         session: SessionIdent(session),
         path: path.to_owned(),
@@ -114,7 +118,7 @@ fn bind(session: u64, path: &str, need_client_file_ident: bool) -> ClientMessage
     })
 }
 
-fn ident(session: u64) -> ClientMessage {
+pub(crate) fn ident(session: u64) -> ClientMessage {
     ClientMessage::Ident(ClientIdent {
         session: SessionIdent(session),
         file_ident: FileIdent(session + 1),
@@ -124,12 +128,12 @@ fn ident(session: u64) -> ClientMessage {
     })
 }
 
-fn mark(session: u64, request: u64) -> ClientMessage {
+pub(crate) fn mark(session: u64, request: u64) -> ClientMessage {
     let request_ident = RequestIdent(request);
     ClientMessage::Mark(Mark { session: SessionIdent(session), request_ident })
 }
 
-fn unbind(session: u64) -> ClientMessage {
+pub(crate) fn unbind(session: u64) -> ClientMessage {
     ClientMessage::Unbind(Unbind { session: SessionIdent(session) })
 }
 
@@ -153,7 +157,7 @@ fn upload(session: u64, version: u64, progress_server: u64) -> ClientMessage {
     ClientMessage::Upload(Upload { header, body: Body::from_entries(&[entry]) })
 }
 
-fn scanned(cursor: u64, head: u64) -> Scanned {
+pub(crate) fn scanned(cursor: u64, head: u64) -> Scanned {
     let cursor = DownloadCursor {
         server_version: ServerVersion(cursor),
         last_integrated_client_version: ClientVersion(0),

@@ -243,3 +243,6 @@ impl Endpoint {
         self.heard_at + self.config.idle_timeout
     }
 }
+
+#[cfg(test)]
+mod tests;
