@@ -34,3 +34,10 @@ pub fn run(bytes: &[u8]) {
     let again = Changeset::try_from(&parsed).expect("it was a changeset");
     assert_eq!(again.encode(), encoded);
 }
+
+/// What a changeset says, whatever the order of its strings.
+pub(crate) fn by_name(changeset: &Changeset) -> ChangesetJson {
+    let mut json = ChangesetJson::from(changeset);
+    json.strings.sort_unstable();
+    json
+}

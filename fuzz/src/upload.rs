@@ -1,7 +1,7 @@
 //! UPLOADs, from the bytes of a message through the server's session machine and into a realm's history.
 //!
 //! What is wrong ends a message, a session or a connection, and takes no more memory than its size justifies. What
-//! is integrated can be applied by every device.
+//! is integrated can be applied by every device, and does not depend on how long a piece of it a step takes.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -33,11 +33,13 @@ const MAX_LEN: usize = 1 << 16;
 const MAX_ACTIONS: usize = 64;
 const SESSION: SessionIdent = SessionIdent(1);
 
-/// The first byte chooses what the others are: a message, a body in one of three forms, entries, or what a device writes.
+/// The first byte chooses what the others are: a message, a body in one of three forms, entries, or what a device writes;
+/// and where the upload is split.
 pub fn run(bytes: &[u8]) {
     let realm = &*REALM;
     let mut input = Input::new(bytes);
-    let payload: Bytes = match input.u8() % 8 {
+    let choice = input.u8();
+    let payload: Bytes = match choice % 8 {
         0 => Bytes::copy_from_slice(input.rest()),
         1 => print(Body::Plain(Bytes::copy_from_slice(input.rest()))),
         2 => {
@@ -60,7 +62,7 @@ pub fn run(bytes: &[u8]) {
     let limit = 4 * payload.len() + 32 * MAX_LEN;
     let Some(accepted) = memory::within(limit, || receive(&payload)) else { return };
     check(&accepted);
-    memory::within(1024 * MAX_LEN, || realm.integrate(accepted));
+    memory::within(1024 * MAX_LEN, || realm.integrate(accepted, usize::from(choice / 8)));
 }
 
 /// Any number of entries: each has a base, a time, a length and so many bytes of a changeset.
