@@ -5,8 +5,8 @@
 //! without I/O, and never waits for the disk: uploads gather while one integration runs, and are integrated
 //! together next. An idle partition costs nothing but its rows: its actor ends once nobody holds it.
 //!
-//! A server drives its actors with tasks, channels and threads ([`Realms`]); a simulation has the same parts,
-//! [`Actor`], [`compute`], [`Batch`] and the rest, and a schedule of its own.
+//! A server drives its actors from the tasks of the connections and from the thread that commits ([`Realms`]); a
+//! simulation has the same parts, [`Actor`], [`compute`], [`Batch`] and the rest, and a schedule of its own.
 
 mod actor;
 mod command;

@@ -4,10 +4,10 @@
 //! stays near one flush.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use bailiwick_storage::store::{Commit, CommitRefused, RealmKey, StorageError, Store};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
 use super::Chain;
 
@@ -32,12 +32,14 @@ pub enum CommitError {
     ShuttingDown,
 }
 
-#[derive(Debug)]
 struct Job {
     realm: RealmKey,
     commit: Commit,
-    done: oneshot::Sender<Result<(), CommitError>>,
+    done: Done,
 }
+
+/// What is called with the result of a commit.
+type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// Commits that become durable together, and who waits for each.
 #[derive(Debug)]
@@ -56,25 +58,28 @@ impl Committer {
     ///
     /// If the system has no thread left.
     pub fn start(store: Arc<dyn Store>) -> (Self, std::thread::JoinHandle<()>) {
-        let (jobs, queue) = mpsc::channel(MAX_BATCH);
+        let (jobs, queue) = mpsc::channel();
         let (failure, has_failed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*store, queue, &failure))
+            .spawn(move || run(&*store, &queue, &failure))
             .expect("a thread can be started");
         (Self { jobs, has_failed }, thread)
     }
 
-    /// Makes a commit durable; returns when it is.
+    /// Makes a commit durable, and then calls `done` on the thread that commits: all others wait for it.
     ///
     /// # Errors
     ///
-    /// See [`CommitError`].
-    pub async fn commit(&self, realm: RealmKey, commit: Commit) -> Result<(), CommitError> {
-        let (done, answer) = oneshot::channel();
-        let job = Job { realm, commit, done };
-        self.jobs.send(job).await.map_err(|_| CommitError::ShuttingDown)?;
-        answer.await.unwrap_or(Err(CommitError::ShuttingDown))
+    /// If that thread has ended; `done` is not called.
+    pub fn commit(
+        &self,
+        realm: RealmKey,
+        commit: Commit,
+        done: impl FnOnce(Result<(), CommitError>) + Send + 'static,
+    ) -> Result<(), CommitError> {
+        let job = Job { realm, commit, done: Box::new(done) };
+        self.jobs.send(job).map_err(|_| CommitError::ShuttingDown)
     }
 
     /// Turns true when the storage has failed: what it holds is not known until it is opened again.
@@ -144,8 +149,8 @@ impl<W> Default for Batch<W> {
     }
 }
 
-fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
-    while let Some(first) = queue.blocking_recv() {
+fn run(store: &dyn Store, queue: &mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
+    while let Ok(first) = queue.recv() {
         let mut batch = Batch::new();
         batch.push(first.realm, first.commit, first.done);
         while !batch.is_full()
@@ -153,8 +158,12 @@ fn run(store: &dyn Store, mut queue: mpsc::Receiver<Job>, failure: &watch::Sende
         {
             batch.push(job.realm, job.commit, job.done);
         }
-        // Nobody waits any more if the actor was dropped at shutdown.
-        let result = batch.commit(store, |done, result| drop(done.send(result)));
+        let result = batch.commit(store, |done: Done, result| {
+            // One realm that panics is no reason to commit nothing any more for the others.
+            if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+                tracing::error!("a realm has panicked: a fault of the server, to be reported");
+            }
+        });
         if result.is_err() {
             failure.send_replace(true);
         }

@@ -1,15 +1,17 @@
-//! Between an actor and the threads that may block: a loop without opinions.
+//! Between an actor and the threads that may block.
+//!
+//! An actor has no task of its own: whoever has something for it runs it, one at a time. A hop from thread to thread
+//! takes longer than most of what an actor does, and each upload would wait for several.
 
-use std::collections::HashMap;
-use std::future::pending;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bailiwick_protocol::ident::FileIdent;
-use bailiwick_storage::store::{Commit, RealmKey, StorageError};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, watch};
-use tokio::task::spawn_blocking;
+use bailiwick_storage::store::{RealmKey, StorageError};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 
 use super::RealmError;
 use super::actor::{Actor, Input, Output, Purpose};
@@ -19,189 +21,282 @@ use super::read::Request;
 use super::registry::Shared;
 
 /// One realm at work.
+#[derive(Debug)]
 pub(super) struct Driver {
-    key: RealmKey,
+    pub(super) key: RealmKey,
     shared: Arc<Shared>,
-    commands: mpsc::Receiver<Box<Command>>,
+    runtime: Handle,
+    /// For commands that wait while the actor reads.
+    room: Semaphore,
+    /// How long the last step took, in microseconds.
+    last_took_us: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     actor: Actor<Channels>,
     holders: HashMap<FileIdent, Holder>,
-    /// What a command waits for.
-    reading: Option<Work>,
-    /// The step that runs.
-    working: Option<Work>,
-    /// Kept for its room.
+    /// Commands that the actor does not want yet.
+    waiting: VecDeque<Command>,
+    /// What the actor has to hear at once; kept for its room, as the next.
+    inputs: VecDeque<Input<Channels>>,
     outputs: Vec<Output<Channels>>,
 }
 
-type Work = BoxFuture<'static, Input<Channels>>;
-
 /// Who is told the news.
+#[derive(Debug)]
 struct Holder {
     connection: ConnectionId,
     signal: watch::Sender<Signal>,
 }
 
+/// Commands that wait for one actor; senders wait beyond.
+const MAX_COMMANDS: usize = 256;
+/// Bytes of changesets of a step that may be computed by a thread that others wait for.
+const QUICK_LEN: usize = 16 * 1024;
+/// How long the step before it may have taken then.
+const QUICK: Duration = Duration::from_micros(500);
+
 impl Driver {
-    pub(super) fn new(
-        key: RealmKey,
-        shared: Arc<Shared>,
-        commands: mpsc::Receiver<Box<Command>>,
-    ) -> Self {
-        let actor = Actor::new(key.clone(), shared.config);
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(key: RealmKey, shared: Arc<Shared>) -> Self {
+        let state = State {
+            actor: Actor::new(key.clone(), shared.config),
+            holders: HashMap::new(),
+            waiting: VecDeque::new(),
+            inputs: VecDeque::new(),
+            outputs: Vec::new(),
+        };
         Self {
             key,
             shared,
-            commands,
-            actor,
-            holders: HashMap::new(),
-            reading: None,
-            working: None,
-            outputs: Vec::new(),
+            runtime: Handle::current(),
+            room: Semaphore::new(MAX_COMMANDS),
+            last_took_us: AtomicU64::new(0),
+            state: Mutex::new(state),
         }
     }
 
-    pub(super) async fn run(mut self) {
-        let mut idle = tokio::time::interval(self.shared.config.retire_after);
+    /// Asks the actor for something; waits while too many others do. An actor that has panicked drops the command.
+    pub(super) async fn send(self: &Arc<Self>, command: Command) {
+        let Ok(place) = self.room.acquire().await else { return };
+        let step = self.state().and_then(|mut state| {
+            if state.waiting.is_empty() && state.actor.wants_commands() {
+                self.command(&mut state, command)
+            } else {
+                place.forget();
+                state.waiting.push_back(command);
+                None
+            }
+        });
+        self.compute_all(step);
+    }
+
+    /// Looks now and then whether anybody needs the actor; ends when nobody does.
+    pub(super) async fn keep(driver: Weak<Self>, interval: Duration) {
+        let mut interval = tokio::time::interval(interval);
         loop {
-            tokio::select! {
-                command = self.commands.recv(), if self.actor.wants_commands() => match command {
-                    Some(command) => self.on_command(*command),
-                    None => return,
-                },
-                input = finished(&mut self.reading) => self.handle(input),
-                input = finished(&mut self.working) => self.handle(input),
-                _ = idle.tick() => {
-                    self.release_lost();
-                    if self.actor.is_idle() && self.shared.retire(&self.key, &self.commands) {
-                        return;
-                    }
-                }
+            interval.tick().await;
+            let Some(driver) = driver.upgrade() else { return };
+            driver.release_lost();
+            if driver.shared.retire(&driver) {
+                return;
             }
         }
     }
 
-    fn on_command(&mut self, command: Command) {
-        if let Command::Identify { file_ident, .. } = command
-            && let Some(lost) = self.holders.get(&file_ident).and_then(Holder::lost)
-        {
-            self.release(lost, file_ident);
-        }
-        self.handle(Input::Command(command));
+    /// Whether the actor may end.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().is_none_or(|state| state.waiting.is_empty() && state.actor.is_idle())
+    }
+
+    /// Whether the actor has panicked, and does nothing any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.is_poisoned()
+    }
+
+    /// The state, unless it cannot be relied on since the actor has panicked: then nobody holds anything any more.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        let lost = |poisoned: PoisonError<MutexGuard<'_, State>>| {
+            poisoned.into_inner().holders.clear();
+        };
+        self.state.lock().map_err(lost).ok()
     }
 
     /// Lets go of the client files whose connections have gone without saying so.
-    fn release_lost(&mut self) {
-        let holders = self.holders.iter();
-        let lost: Vec<_> =
-            holders.filter_map(|(ident, holder)| Some((holder.lost()?, *ident))).collect();
-        for (connection, ident) in lost {
-            self.release(connection, ident);
+    fn release_lost(self: &Arc<Self>) {
+        let step = self.state().and_then(|mut state| {
+            let holders = state.holders.iter();
+            let lost: Vec<_> =
+                holders.filter_map(|(ident, holder)| Some((holder.lost()?, *ident))).collect();
+            let releases = lost.into_iter().map(|(connection, ident)| {
+                let release = Command::Release { connection, file_ident: ident };
+                self.handle(&mut state, Input::Command(release))
+            });
+            releases.reduce(Option::or).flatten()
+        });
+        self.compute_all(step);
+    }
+
+    /// Takes what was read, computed or committed; the step to be computed next, if one is.
+    fn take(self: &Arc<Self>, input: Input<Channels>) -> Option<Step> {
+        let mut state = self.state()?;
+        let mut step = self.handle(&mut state, input);
+        while state.actor.wants_commands()
+            && let Some(command) = state.waiting.pop_front()
+        {
+            self.room.add_permits(1);
+            step = self.command(&mut state, command).or(step);
         }
+        step
     }
 
-    fn release(&mut self, connection: ConnectionId, file_ident: FileIdent) {
-        self.handle(Input::Command(Command::Release { connection, file_ident }));
+    fn command(self: &Arc<Self>, state: &mut State, command: Command) -> Option<Step> {
+        let mut step = None;
+        if let Command::Identify { file_ident, .. } = command
+            && let Some(connection) = state.holders.get(&file_ident).and_then(Holder::lost)
+        {
+            let release = Command::Release { connection, file_ident };
+            step = self.handle(state, Input::Command(release));
+        }
+        self.handle(state, Input::Command(command)).or(step)
     }
 
-    fn handle(&mut self, input: Input<Channels>) {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
-            self.actor.handle(input, &mut outputs);
+    /// Lets the actor handle something, and does what it says; but the step, of which there is one at a time, is
+    /// computed by the caller, who holds up nobody then.
+    fn handle(self: &Arc<Self>, state: &mut State, input: Input<Channels>) -> Option<Step> {
+        let mut step = None;
+        let mut outputs = std::mem::take(&mut state.outputs);
+        state.inputs.push_back(input);
+        while let Some(input) = state.inputs.pop_front() {
+            state.actor.handle(input, &mut outputs);
             for output in outputs.drain(..) {
-                next = self.carry_out(output).or(next);
+                match output {
+                    Output::Compute(next) => step = Some(next),
+                    output => self.carry_out(state, output),
+                }
             }
         }
-        self.outputs = outputs;
+        state.outputs = outputs;
+        step
     }
 
-    /// Does what the actor says; what the actor has to hear at once.
-    fn carry_out(&mut self, output: Output<Channels>) -> Option<Input<Channels>> {
+    fn carry_out(self: &Arc<Self>, state: &mut State, output: Output<Channels>) {
         match output {
             // An ident that nobody waits for any more is never used; there are enough.
             Output::Allocated(answer, result) => drop(answer.send(result)),
             Output::Identified(answer, Ok(bound)) => {
                 let Bound { connection, file_ident, threshold, locked, head } = bound;
                 let (signal, signals) = watch::channel(Signal { head, end: None });
-                self.holders.insert(file_ident, Holder { connection, signal });
+                state.holders.insert(file_ident, Holder { connection, signal });
                 if answer.send(Ok(Identified { threshold, locked, signals })).is_err() {
                     // The connection has gone while it was being bound.
                     let release = Command::Release { connection, file_ident };
-                    return Some(Input::Command(release));
+                    state.inputs.push_back(Input::Command(release));
                 }
             }
             Output::Identified(answer, Err(refused)) => drop(answer.send(Err(refused))),
             Output::Scanned(answer, result) => drop(answer.send(result)),
             Output::Scan(answer, scan) => {
                 let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-                tokio::spawn(async move {
+                let runtime = self.runtime.clone();
+                self.runtime.spawn(async move {
                     let _permit =
                         shared.reads.acquire().await.expect("the semaphore is never closed");
                     let store = Arc::clone(&shared.store);
-                    let read = spawn_blocking(move || scan.run(&*store, &key)).await;
+                    let read = runtime.spawn_blocking(move || scan.run(&*store, &key)).await;
                     let _ = answer.send(read.unwrap_or(Err(RealmError::ShuttingDown)));
                 });
             }
             Output::Drained(answer) => drop(answer.send(())),
-            Output::Head(head) => self.tell_all(|signal| signal.head = head),
+            Output::Head(head) => state.tell_all(|signal| signal.head = head),
             Output::End(ident, end) => {
-                if let Some(holder) = self.holders.get(&ident) {
+                if let Some(holder) = state.holders.get(&ident) {
                     holder.signal.send_modify(|signal| signal.end = Some(end));
                 }
             }
-            Output::Unbound(ident) => drop(self.holders.remove(&ident)),
+            Output::Unbound(ident) => drop(state.holders.remove(&ident)),
             Output::Failed(error) => {
-                self.tell_all(|signal| signal.end = Some(SessionEnd::Failed(error.clone())));
-                self.holders.clear();
+                state.tell_all(|signal| signal.end = Some(SessionEnd::Failed(error.clone())));
+                state.holders.clear();
             }
-            Output::Read(purpose, request) => {
-                let work = Some(self.read(purpose, request));
-                match purpose {
-                    Purpose::Command => self.reading = work,
-                    Purpose::Step => self.working = work,
+            Output::Read(purpose, request) => self.read(purpose, request),
+            Output::Compute(_) => unreachable!("the caller has taken it"),
+            Output::Commit(commit) => {
+                let driver = Arc::clone(self);
+                let done = move |result| driver.on_committed(result);
+                if let Err(error) = self.shared.committer.commit(self.key.clone(), commit, done) {
+                    state.inputs.push_back(Input::Committed(Err(error)));
                 }
             }
-            Output::Compute(step) => self.working = Some(self.compute(step)),
-            Output::Commit(commit) => self.working = Some(self.commit(commit)),
         }
-        None
     }
 
+    fn read(self: &Arc<Self>, purpose: Purpose, request: Request) {
+        let driver = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let (store, key) = (Arc::clone(&driver.shared.store), driver.key.clone());
+            let read = driver.runtime.spawn_blocking(move || request.read(&*store, &key)).await;
+            let read = read.unwrap_or(Err(RealmError::ShuttingDown));
+            driver.compute_all(driver.take(Input::Read(purpose, read)));
+        });
+    }
+
+    /// Called by the thread that commits, which has to go on.
+    fn on_committed(self: &Arc<Self>, result: Result<(), super::CommitError>) {
+        if let Some(step) = self.take(Input::Committed(result)) {
+            self.compute_elsewhere(step);
+        }
+    }
+
+    /// Computes a step, and those that follow from it at once; elsewhere, if it may take time.
+    fn compute_all(self: &Arc<Self>, mut step: Option<Step>) {
+        while let Some(next) = step {
+            let last_took = Duration::from_micros(self.last_took_us.load(Ordering::Relaxed));
+            if next.len() > QUICK_LEN || last_took > QUICK {
+                return self.compute_elsewhere(next);
+            }
+            step = self.compute(next);
+        }
+    }
+
+    fn compute_elsewhere(self: &Arc<Self>, step: Step) {
+        let driver = Arc::clone(self);
+        // Not started if the runtime ends: then nobody waits for it either.
+        drop(self.runtime.spawn_blocking(move || {
+            let mut step = Some(step);
+            while let Some(next) = step {
+                step = driver.compute(next);
+            }
+        }));
+    }
+
+    /// Computes a step; the one to be computed next, if it led to nothing that has to be committed.
+    fn compute(self: &Arc<Self>, step: Step) -> Option<Step> {
+        let start = Instant::now();
+        let salts = (0..step.allocation_count()).map(|_| random_salt());
+        let computed = match salts.collect() {
+            Ok(file_salts) => {
+                let Shared { store, version_salt, clock, .. } = &*self.shared;
+                let given =
+                    Given { version_salt: *version_salt, now_ms: clock.now_ms(), file_salts };
+                compute(&**store, &self.key, step, &given)
+            }
+            Err(error) => Computed::failed(StorageError::backend(error).into()),
+        };
+        let took_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last_took_us.store(took_us, Ordering::Relaxed);
+        self.take(Input::Computed(Box::new(computed)))
+    }
+}
+
+impl State {
     fn tell_all(&self, news: impl Fn(&mut Signal)) {
         #[expect(clippy::iter_over_hash_type, reason = "each is told by itself")]
         for holder in self.holders.values() {
             holder.signal.send_modify(&news);
         }
-    }
-
-    fn read(&self, purpose: Purpose, request: Request) -> Work {
-        let (store, key) = (Arc::clone(&self.shared.store), self.key.clone());
-        let read = spawn_blocking(move || request.read(&*store, &key));
-        read.map(move |read| Input::Read(purpose, read.unwrap_or(Err(RealmError::ShuttingDown))))
-            .boxed()
-    }
-
-    fn compute(&self, step: Step) -> Work {
-        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-        let computing = spawn_blocking(move || {
-            let salts = (0..step.allocation_count()).map(|_| random_salt());
-            match salts.collect() {
-                Ok(file_salts) => {
-                    let (version_salt, now_ms) = (shared.version_salt, shared.clock.now_ms());
-                    let given = Given { version_salt, now_ms, file_salts };
-                    compute(&*shared.store, &key, step, &given)
-                }
-                Err(error) => Computed::failed(StorageError::backend(error).into()),
-            }
-        });
-        // Panics are caught inside: without a result, the runtime did not start it any more.
-        let lost = |_| Computed::failed(RealmError::ShuttingDown);
-        computing.map(move |made| Input::Computed(Box::new(made.unwrap_or_else(lost)))).boxed()
-    }
-
-    fn commit(&self, commit: Commit) -> Work {
-        let (committer, key) = (self.shared.committer.clone(), self.key.clone());
-        async move { Input::Committed(committer.commit(key, commit).await) }.boxed()
     }
 }
 
@@ -209,17 +304,5 @@ impl Holder {
     /// The connection, if nobody listens there any more.
     fn lost(&self) -> Option<ConnectionId> {
         self.signal.is_closed().then_some(self.connection)
-    }
-}
-
-/// Waits for work to end; for ever if there is none.
-async fn finished(work: &mut Option<Work>) -> Input<Channels> {
-    match work {
-        Some(running) => {
-            let input = running.await;
-            *work = None;
-            input
-        }
-        None => pending().await,
     }
 }

@@ -109,6 +109,11 @@ impl Step {
     pub fn allocation_count(&self) -> usize {
         self.allocations.len()
     }
+
+    /// Bytes of the changesets that it integrates.
+    pub(super) fn len(&self) -> usize {
+        self.uploads.values().map(PendingUpload::len).sum()
+    }
 }
 
 impl Computed {
@@ -122,6 +127,10 @@ impl PendingUpload {
     /// The oldest base of its changesets.
     pub(super) fn base(&self) -> Option<ServerVersion> {
         self.changesets.front().map(|changeset| changeset.cursor.last_integrated_server_version)
+    }
+
+    fn len(&self) -> usize {
+        self.changesets.iter().map(|changeset| changeset.bytes.len()).sum()
     }
 
     /// Takes what the same client file has queued later.

@@ -1,12 +1,12 @@
 //! Finds the actor of a realm, or starts it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bailiwick_protocol::ident::Salt;
 use bailiwick_storage::store::{RealmKey, Store};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::command::Command;
 use super::committer::Committer;
@@ -33,7 +33,7 @@ pub struct RealmsConfig {
 /// An open realm; its actor lives as long as there is one of these.
 #[derive(Clone, Debug)]
 pub struct RealmHandle {
-    commands: Commands,
+    driver: Arc<Driver>,
 }
 
 #[derive(Debug)]
@@ -46,16 +46,11 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     /// Bounds the threads that read old history from the disk.
     pub(super) reads: Semaphore,
-    actors: Mutex<HashMap<RealmKey, Commands>>,
+    actors: Mutex<HashMap<RealmKey, Arc<Driver>>>,
 }
 
 /// Threads that read old history at a time.
 const MAX_READS: usize = 32;
-/// Boxed, since a channel makes room for 32 of them on behalf of every idle realm.
-type Commands = mpsc::Sender<Box<Command>>;
-
-/// Commands that wait for one actor; senders wait beyond.
-const MAX_COMMANDS: usize = 256;
 
 impl Default for RealmsConfig {
     fn default() -> Self {
@@ -93,60 +88,60 @@ impl Realms {
 
     /// The realm of a key; it need not exist yet. Must be called within a tokio runtime.
     pub fn open(&self, key: &RealmKey) -> RealmHandle {
-        let mut actors = self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(commands) = actors.get(key)
-            && !commands.is_closed()
+        let mut actors = self.shared.actors();
+        if let Some(driver) = actors.get(key)
+            && !driver.has_failed()
         {
-            return RealmHandle { commands: commands.clone() };
+            return RealmHandle { driver: Arc::clone(driver) };
         }
-        let (commands, queue) = mpsc::channel(MAX_COMMANDS);
-        actors.insert(key.clone(), commands.clone());
-        tokio::spawn(Driver::new(key.clone(), Arc::clone(&self.shared), queue).run());
-        RealmHandle { commands }
+        let driver = Arc::new(Driver::new(key.clone(), Arc::clone(&self.shared)));
+        actors.insert(key.clone(), Arc::clone(&driver));
+        let keeping = Driver::keep(Arc::downgrade(&driver), self.shared.config.retire_after);
+        drop(tokio::spawn(keeping));
+        RealmHandle { driver }
     }
 
     /// Waits until all that was queued in any realm is durable, or has failed.
     pub async fn drain(&self) {
-        let actors: Vec<_> = {
-            let actors = self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner);
-            actors.values().cloned().collect()
-        };
-        for commands in actors {
+        let actors: Vec<_> = self.shared.actors().values().cloned().collect();
+        for driver in actors {
             let (answer, drained) = oneshot::channel();
-            if commands.send(Box::new(Command::Drain { answer })).await.is_ok() {
-                let _ = drained.await;
-            }
+            driver.send(Command::Drain { answer }).await;
+            let _ = drained.await;
         }
     }
 
     /// Lets all actors end, once nobody holds their realms any more.
     pub fn close(&self) {
-        self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.actors().clear();
     }
 
     /// How many realms are open.
     pub fn open_count(&self) -> usize {
-        self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.shared.actors().len()
     }
 }
 
 impl RealmHandle {
-    /// Asks the realm for something; waits while its queue is full. A realm that has failed drops the
-    /// command, and with it the sender of the answer.
+    /// Asks the realm for something; waits while too many others do. A realm that has failed drops the command, and
+    /// with it the sender of the answer.
     pub async fn send(&self, command: Command) {
-        // The answer's receiver sees that nobody will answer.
-        let _ = self.commands.send(Box::new(command)).await;
+        self.driver.send(command).await;
     }
 }
 
 impl Shared {
-    /// Forgets an actor that has nothing to do, unless somebody has got hold of it meanwhile.
-    pub(super) fn retire(&self, key: &RealmKey, queue: &mpsc::Receiver<Box<Command>>) -> bool {
-        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
-        // The registry's own sender is the one that is left.
-        let is_unused = queue.is_empty() && queue.sender_strong_count() <= 1;
+    fn actors(&self) -> MutexGuard<'_, HashMap<RealmKey, Arc<Driver>>> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets an actor that has nothing to do, unless somebody has got hold of it.
+    pub(super) fn retire(&self, driver: &Arc<Driver>) -> bool {
+        let mut actors = self.actors();
+        // The registry's own, and the caller's.
+        let is_unused = Arc::strong_count(driver) <= 2 && driver.is_idle();
         if is_unused {
-            actors.remove(key);
+            actors.remove(&driver.key);
         }
         is_unused
     }

@@ -304,8 +304,12 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
                 self.ask(key, Command::Upload(queued)).await;
             }
             Request::Scan(key, file_ident, cursor) => {
-                let (answer, result) = oneshot::channel();
+                let (answer, mut result) = oneshot::channel();
                 self.ask(key, Command::Scan { file_ident, cursor, answer }).await;
+                // What is in memory is there at once.
+                if let Ok(scanned) = result.try_recv() {
+                    return Some(Input::Scanned(key, scanned));
+                }
                 let event =
                     result.map(move |result| Event::Input(Input::Scanned(key, flat(result))));
                 self.answers.push(event.boxed());
