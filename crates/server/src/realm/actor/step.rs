@@ -1,0 +1,281 @@
+//! Steps: what gathers is integrated and made durable, one step at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bailiwick_core::history::{Rejection, Unseen};
+use bailiwick_protocol::ident::FileIdent;
+use bailiwick_storage::store::CommitRefused;
+
+use super::asking::Allocation;
+use super::{Actor, File, Output, Purpose};
+use crate::realm::command::{Callers, SessionEnd};
+use crate::realm::committer::CommitError;
+use crate::realm::integration::{Committed, Computed, PendingUpload, Piece, Step};
+use crate::realm::read::{Records, Request};
+use crate::realm::{Chain, RealmError};
+
+/// The step that runs.
+#[derive(Debug)]
+pub(super) struct Working<C: Callers> {
+    /// Who waits for its client files.
+    pub(super) allocating: Vec<C::Allocate>,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Computing,
+    /// What was computed is being made durable.
+    Committing(Step, Committed),
+    /// Nothing is to be made durable but a refusal is to be told: is it from the realm as it is?
+    Checking(Step, Committed),
+    /// Somebody else has committed: everything in memory is being read again.
+    Reloading,
+}
+
+/// Reading fewer entries again takes less than remembering them.
+const MIN_UNSEEN_COUNT: u64 = 128;
+
+/// How many bytes of what others wrote one realm keeps for client files with long queues.
+const MAX_UNSEEN_LEN: usize = 4 << 20;
+
+impl<C: Callers> Actor<C> {
+    /// Starts the next integration, unless one runs or there is nothing to do.
+    ///
+    /// How far a device has got is no reason for a commit of its own, which what others upload would have to wait for:
+    /// each device that was sent it says so, and nobody is told that it is stored. It goes with the next commit, or
+    /// when the device has gone.
+    pub(super) fn start_step(&mut self, out: &mut Vec<Output<C>>) {
+        let is_due = self.is_due || !self.draining.is_empty();
+        let has_uploads = is_due && !self.uploads.is_empty();
+        if self.working.is_some() || (self.allocations.is_empty() && !has_uploads) {
+            return;
+        }
+        let Some(loaded) = self.loaded.clone() else { return };
+        let (allocations, allocating) = std::mem::take(&mut self.allocations)
+            .into_iter()
+            .map(|Allocation { user_id, answer }| (user_id, answer))
+            .unzip();
+        let uploads = self.take_pieces();
+        let mut step = Step { loaded, allocations, ..Step::default() };
+        let mut read_after = step.loaded.record.head.version;
+        for (ident, pending) in &uploads {
+            let unseen = self.unseen.remove(ident).unwrap_or_default();
+            if let Some(base) = pending.base() {
+                read_after = read_after.min(unseen.reads_after(base));
+            }
+            step.unseen.get_mut().insert(*ident, unseen);
+            if let Some(file) = self.files.get(ident) {
+                step.files.insert(*ident, file.record.clone());
+            }
+        }
+        step.concurrent = self.recent.excerpt(read_after);
+        step.uploads = uploads;
+        self.working = Some(Working { allocating, phase: Phase::Computing });
+        out.push(Output::Compute(step));
+    }
+
+    /// Takes of what each client file has queued what the next step is to integrate. Those with long queues do not
+    /// make the others wait for all of it.
+    fn take_pieces(&mut self) -> BTreeMap<FileIdent, PendingUpload> {
+        let piece = if self.files.len() > 1 { Piece::SHARED } else { Piece::ALONE };
+        let queues = self.uploads.iter_mut();
+        let pieces: BTreeMap<_, _> =
+            queues.map(|(ident, queued)| (*ident, queued.take(piece))).collect();
+        self.uploads.retain(|_, queued| !queued.changesets.is_empty());
+        self.is_due = !self.uploads.is_empty();
+        self.backlog_len -= pieces.values().map(|piece| piece.cost).sum::<usize>();
+        pieces
+    }
+
+    pub(super) fn on_computed(&mut self, computed: Computed, out: &mut Vec<Output<C>>) {
+        let Some(mut working) = self.working.take() else { return };
+        let Computed { step, postponed, result } = computed;
+        self.queue_again(postponed);
+        match result {
+            Ok((Some(commit), committed)) => {
+                working.phase = Phase::Committing(step, committed);
+                self.working = Some(working);
+                out.push(Output::Commit(commit));
+            }
+            Ok((None, committed)) if committed.integration.rejections.is_empty() => {
+                self.on_durable(working.allocating, step, committed, out);
+            }
+            // A refusal is for good: it must not come from reading a realm that somebody else was changing.
+            // A commit is told so by the store.
+            Ok((None, committed)) => {
+                working.phase = Phase::Checking(step, committed);
+                self.working = Some(working);
+                let request = Request { realm: true, ..Request::default() };
+                out.push(Output::Read(Purpose::Step, request));
+            }
+            Err(error) => self.fail(working.allocating, error, out),
+        }
+    }
+
+    pub(super) fn on_commit(&mut self, result: Result<(), CommitError>, out: &mut Vec<Output<C>>) {
+        let Some(Working { allocating, phase: Phase::Committing(step, committed) }) =
+            self.working.take()
+        else {
+            return;
+        };
+        let error = match result {
+            Ok(()) => return self.on_durable(allocating, step, committed, out),
+            Err(CommitError::Refused(CommitRefused::Outdated { actual, .. })) => {
+                return self.retry(allocating, step, actual, out);
+            }
+            Err(CommitError::Refused(refused)) => {
+                RealmError::Damaged(Chain(&refused).to_string().into())
+            }
+            Err(CommitError::Storage(error)) => RealmError::Storage(error),
+            Err(CommitError::ShuttingDown) => RealmError::ShuttingDown,
+        };
+        self.fail(allocating, error, out);
+    }
+
+    pub(super) fn on_step_read(
+        &mut self,
+        result: Result<Records, RealmError>,
+        out: &mut Vec<Output<C>>,
+    ) {
+        let Some(Working { allocating, phase }) = self.working.take() else { return };
+        match (phase, result) {
+            (Phase::Checking(step, committed), Ok(records)) => {
+                let actual = records.loaded.map_or(0, |loaded| loaded.record.revision);
+                if actual == step.loaded.record.revision {
+                    self.on_durable(allocating, step, committed, out);
+                } else {
+                    self.retry(allocating, step, actual, out);
+                }
+            }
+            (Phase::Reloading, Ok(records)) => {
+                if let Some(loaded) = records.loaded {
+                    out.push(Output::Head(loaded.record.head.version));
+                    self.take_over(loaded);
+                }
+                for (ident, record) in records.files {
+                    if let (Some(file), Some(record)) = (self.files.get_mut(&ident), record) {
+                        file.record = record;
+                    }
+                }
+            }
+            (_, Err(error)) => self.fail(allocating, error, out),
+            (Phase::Computing | Phase::Committing(..), Ok(_)) => (),
+        }
+    }
+
+    fn on_durable(
+        &mut self,
+        allocating: Vec<C::Allocate>,
+        step: Step,
+        committed: Committed,
+        out: &mut Vec<Output<C>>,
+    ) {
+        let Committed { loaded, integration, allocated } = committed;
+        let head = loaded.record.head.version;
+        self.loaded = Some(loaded);
+        self.recent.extend(&integration.entries, integration.footprints);
+        self.keep(integration.unseen);
+        for (ident, record) in integration.client_files {
+            if let Some(file) = self.files.get_mut(&ident) {
+                file.record = record;
+            }
+        }
+        for rejection in integration.rejections {
+            self.reject(rejection, out);
+        }
+        for ident in step.uploads.into_keys() {
+            if let Some(file) = self.files.get_mut(&ident)
+                && !self.uploads.contains_key(&ident)
+            {
+                file.queued = None;
+            }
+            self.forget_if_unused(ident);
+        }
+        let answers = allocating.into_iter().zip(allocated);
+        out.extend(answers.map(|(answer, file)| Output::Allocated(answer, Ok(file))));
+        if !integration.entries.is_empty() {
+            out.push(Output::Head(head));
+        }
+    }
+
+    /// Keeps what saves the next steps of client files with long queues from reading the history again.
+    fn keep(&mut self, unseen: Vec<(FileIdent, Unseen)>) {
+        let files = &self.files;
+        self.unseen.extend(unseen.into_iter().filter(|(ident, unseen)| {
+            unseen.entry_count() >= MIN_UNSEEN_COUNT && files.contains_key(ident)
+        }));
+        while self.unseen.values().map(Unseen::byte_len).sum::<usize>() > MAX_UNSEEN_LEN {
+            self.unseen.pop_last();
+        }
+    }
+
+    /// Ends the session whose upload was refused, and drops what it has queued since.
+    fn reject(&mut self, rejection: Rejection, out: &mut Vec<Output<C>>) {
+        let ident = rejection.file_ident;
+        let user_id = self.files.get(&ident).map(|file| file.record.user_id.as_str());
+        tracing::error!(
+            realm = ?self.key,
+            file_ident = ident.0,
+            user_id,
+            client_version = rejection.client_version.map(|version| version.0),
+            error = %Chain(&rejection.error),
+            "refused an upload; nothing of it is stored",
+        );
+        if let Some(pending) = self.uploads.remove(&ident) {
+            self.backlog_len -= pending.cost;
+        }
+        if let Some(File { holder: Some(holder), .. }) = self.files.get_mut(&ident) {
+            holder.is_over = true;
+            out.push(Output::End(ident, SessionEnd::Rejected(Arc::new(rejection))));
+        }
+    }
+
+    /// Puts uploads that were not integrated in front of what their client files have queued since.
+    fn queue_again(&mut self, uploads: BTreeMap<FileIdent, PendingUpload>) {
+        self.is_due |= !uploads.is_empty();
+        for (ident, mut pending) in uploads {
+            self.backlog_len += pending.cost;
+            if let Some(newer) = self.uploads.remove(&ident) {
+                pending.append(newer);
+            }
+            self.uploads.insert(ident, pending);
+        }
+    }
+
+    /// Puts a step back in front of what has gathered since, to be computed from the realm as it is now.
+    fn retry(
+        &mut self,
+        allocating: Vec<C::Allocate>,
+        step: Step,
+        actual: u64,
+        out: &mut Vec<Output<C>>,
+    ) {
+        let expected = step.loaded.record.revision;
+        tracing::warn!(realm = ?self.key, expected, actual, "somebody else has committed; trying again");
+        self.forget_realm();
+        self.queue_again(step.uploads);
+        let allocations = step.allocations.into_iter().zip(allocating);
+        let allocations = allocations.map(|(user_id, answer)| Allocation { user_id, answer });
+        self.allocations.splice(0..0, allocations);
+        self.working = Some(Working { allocating: Vec::new(), phase: Phase::Reloading });
+        let mut files: Vec<_> = self.files.keys().copied().collect();
+        files.sort_unstable();
+        let request = Request { realm: true, files, salts: Vec::new() };
+        out.push(Output::Read(Purpose::Step, request));
+    }
+
+    /// Gives up everything that is not durable. The devices come back, and the realm is read again.
+    fn fail(&mut self, allocating: Vec<C::Allocate>, error: RealmError, out: &mut Vec<Output<C>>) {
+        tracing::error!(realm = ?self.key, error = %Chain(&error), "the realm has failed; its devices have to come back");
+        let queued = self.allocations.drain(..).map(|allocation| allocation.answer);
+        let answers = allocating.into_iter().chain(queued);
+        out.extend(answers.map(|answer| Output::Allocated(answer, Err(error.clone()))));
+        self.uploads.clear();
+        self.backlog_len = 0;
+        self.files.clear();
+        self.forget_realm();
+        out.push(Output::Failed(error));
+    }
+}
