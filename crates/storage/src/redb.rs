@@ -64,8 +64,8 @@ mod snapshot;
 mod tests;
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
@@ -85,6 +85,8 @@ pub struct RedbStore {
     database: Database,
     /// Whoever writes holds it until the end; after a panic in between nobody writes any more.
     log: Mutex<Log>,
+    /// Held while something is told to be there that cannot be read yet.
+    catching_up: RwLock<()>,
     /// A write failed, so that what the files hold is unknown.
     stopped: AtomicBool,
 }
@@ -109,6 +111,7 @@ impl RedbStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        let _is_up_to_date = self.catching_up.read().unwrap_or_else(PoisonError::into_inner);
         self.check_running()?;
         Ok(Snapshot::new(self.database.begin_read().map_err(backend)?))
     }
@@ -118,10 +121,21 @@ impl RedbStore {
         &self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        let mut answer = None;
+        self.change_early(change, |it| answer = Some(it))?;
+        Ok(answer.expect("it is told before there is no error"))
+    }
+
+    /// The same, but tells the answer as soon as the transaction is durable.
+    fn change_early<T>(
+        &self,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
+        durable: impl FnOnce(T),
+    ) -> Result<(), StorageError> {
         let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
         // The transaction before this one may have failed while this one waited.
         self.check_running()?;
-        let result = self.transact(&mut log, change);
+        let result = self.transact(&mut log, change, durable);
         // A damaged record was only read: nothing was written on account of it.
         if matches!(result, Err(StorageError::Backend(_))) {
             self.stopped.store(true, Ordering::Release);
@@ -133,21 +147,37 @@ impl RedbStore {
         &self,
         log: &mut Log,
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
+        durable: impl FnOnce(T),
+    ) -> Result<(), StorageError> {
         let mut transaction = self.database.begin_write().map_err(backend)?;
         let mut tables = Tables::open(&transaction, log.max_len())?;
         let answer = change(&mut tables)?;
         let redo = tables.into_redo();
         match redo.bytes() {
-            Some([]) => transaction.abort().map_err(backend)?,
+            Some([]) => {
+                transaction.abort().map_err(backend)?;
+                durable(answer);
+            }
             Some(changes) if log.has_room(changes.len()) => {
                 log.append(changes).map_err(StorageError::backend)?;
-                transaction.set_durability(Durability::None).map_err(backend)?;
-                transaction.commit().map_err(backend)?;
+                let _reads_wait = self.catching_up.write().unwrap_or_else(PoisonError::into_inner);
+                durable(answer);
+                let committed = transaction
+                    .set_durability(Durability::None)
+                    .map_err(backend)
+                    .and_then(|()| transaction.commit().map_err(backend));
+                if committed.is_err() {
+                    // Whoever reads next must not find what was before.
+                    self.stopped.store(true, Ordering::Release);
+                }
+                committed?;
             }
-            _ => flush(transaction, log)?,
+            _ => {
+                flush(transaction, log)?;
+                durable(answer);
+            }
         }
-        Ok(answer)
+        Ok(())
     }
 
     fn check_running(&self) -> Result<(), StorageError> {
@@ -244,9 +274,15 @@ impl Store for RedbStore {
         &self,
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
-        self.change(|tables| {
-            commits.iter().map(|(key, commit)| tables.carry_out(key, commit)).collect()
-        })
+        self.change(|tables| tables.carry_out_all(commits))
+    }
+
+    fn commit_early(
+        &self,
+        commits: &[(RealmKey, Commit)],
+        durable: &mut dyn FnMut(Vec<Result<(), CommitRefused>>),
+    ) -> Result<(), StorageError> {
+        self.change_early(|tables| tables.carry_out_all(commits), durable)
     }
 }
 

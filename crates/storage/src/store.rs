@@ -219,6 +219,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         &self,
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError>;
+
+    /// The same, but calls `durable` with the answers as soon as the commits are durable, while there may still be
+    /// something to do until they can be read. Reads that begin after it wait for that, so `durable` itself must not
+    /// read, but may have others do so.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit). If `durable` was called before, the commits are durable all the same.
+    fn commit_early(
+        &self,
+        commits: &[(RealmKey, Commit)],
+        durable: &mut dyn FnMut(Vec<Result<(), CommitRefused>>),
+    ) -> Result<(), StorageError> {
+        durable(self.commit(commits)?);
+        Ok(())
+    }
 }
 
 /// A realm key that is longer than [`RealmKey::MAX_LEN`].

@@ -110,36 +110,37 @@ impl<W> Batch<W> {
         self.commits.is_empty()
     }
 
-    /// Makes all of it durable, and says to each who waits what became of their commit. Blocks.
+    /// Makes all of it durable, and says to each who waits what became of their commit. Blocks; `tell` must not read
+    /// from the store, see [`Store::commit_early`].
     ///
     /// # Errors
     ///
-    /// If the storage failed, which everybody was told: what it holds is not known until it is opened again.
+    /// If the storage failed, which everybody was told whose commit is not durable: what it holds is not known until it
+    /// is opened again.
     pub fn commit(
         self,
         store: &dyn Store,
         mut tell: impl FnMut(W, Result<(), CommitError>),
     ) -> Result<(), Arc<StorageError>> {
+        let Self { commits, mut waiting } = self;
         // A panic of the store is a failure of it: without its thread nothing could be committed any more,
         // and nobody would know why.
-        let result = catch_unwind(AssertUnwindSafe(|| store.commit(&self.commits)))
-            .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
-        match result {
-            Ok(results) => {
-                for (who, result) in self.waiting.into_iter().zip(results) {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            store.commit_early(&commits, &mut |results| {
+                for (who, result) in waiting.drain(..).zip(results) {
                     tell(who, result.map_err(CommitError::Refused));
                 }
-                Ok(())
+            })
+        }))
+        .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
+        result.map_err(|error| {
+            tracing::error!(commits = commits.len(), error = %Chain(&error), "the storage has failed");
+            let error = Arc::new(error);
+            for who in waiting {
+                tell(who, Err(CommitError::Storage(Arc::clone(&error))));
             }
-            Err(error) => {
-                tracing::error!(commits = self.commits.len(), error = %Chain(&error), "the storage has failed");
-                let error = Arc::new(error);
-                for who in self.waiting {
-                    tell(who, Err(CommitError::Storage(Arc::clone(&error))));
-                }
-                Err(error)
-            }
-        }
+            error
+        })
     }
 }
 

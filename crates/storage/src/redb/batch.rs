@@ -78,8 +78,16 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Checks and writes commits; the answers are in their order.
+    pub(super) fn carry_out_all(
+        &mut self,
+        commits: &[(RealmKey, Commit)],
+    ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
+        commits.iter().map(|(key, commit)| self.carry_out(key, commit)).collect()
+    }
+
     /// Checks one commit, then writes it; nothing is written of one that is refused.
-    pub(super) fn carry_out(
+    fn carry_out(
         &mut self,
         key: &RealmKey,
         commit: &Commit,

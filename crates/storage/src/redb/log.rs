@@ -39,6 +39,8 @@ pub(super) struct Log {
 }
 
 const PAGE_LEN: usize = 4096;
+/// How much of a new file is written at a time.
+const ZEROS_LEN: usize = 1 << 20;
 const MAGIC: [u8; 16] = *b"bailiwick log 1\n";
 const FILE_HEAD_LEN: usize = 16 + 3 * 8;
 const RECORD_HEAD_LEN: usize = 4 * 8;
@@ -63,6 +65,11 @@ impl Log {
         let len = len.next_multiple_of(PAGE_LEN).max(2 * PAGE_LEN);
         file.set_len(0)?;
         file.set_len(len as u64)?;
+        // A record that is the first to be written where it lies would wait until the system has found room for it.
+        let zeros = vec![0; len.min(ZEROS_LEN)];
+        for at in (0..len).step_by(ZEROS_LEN) {
+            file.write(at as u64, &zeros[..zeros.len().min(len - at)])?;
+        }
         file.write(0, &FileHead { id, len: len as u64 }.encode())?;
         file.sync_data()?;
         Ok(Self { file, id, len, end: PAGE_LEN, last: 0 })

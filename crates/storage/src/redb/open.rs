@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{
@@ -235,7 +235,12 @@ impl RedbOptions {
         if paired.is_none() {
             pair(&database, &log).map_err(|error| Fault::of_storage(error).at(path))?;
         }
-        Ok(RedbStore { database, log: Mutex::new(log), stopped: AtomicBool::new(false) })
+        Ok(RedbStore {
+            database,
+            log: Mutex::new(log),
+            catching_up: RwLock::default(),
+            stopped: AtomicBool::new(false),
+        })
     }
 }
 
