@@ -4,7 +4,7 @@ mod disk;
 mod socket;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub(super) struct Limits {
 
 /// How long each of the limits is measured.
 const SLICE: Duration = Duration::from_millis(400);
+/// How long [trips] are measured: their slowest percent has to be more than one.
+const TRIPS_SLICE: Duration = Duration::from_secs(3);
 
 impl Limits {
     /// Measures them all, one after the other, on the disk of `dir`. Takes some seconds.
@@ -67,9 +69,28 @@ impl Limits {
     }
 }
 
+/// How long one echo and one sync take together, in seconds, `rate` times a second for a while. A machine that rests
+/// in between takes longer for either than one that does nothing else.
+pub(super) async fn trips(dir: &Path, server: &BareServer, rate: f64) -> Result<Vec<f64>> {
+    let (mut file, mut echo) = (disk::Appended::new(dir)?, socket::Echo::new(server).await?);
+    let mut due = tokio::time::interval(Duration::from_secs_f64(rate.recip()));
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < TRIPS_SLICE {
+        due.tick().await;
+        let echoed = echo.send().await?;
+        // It blocks, and nobody else has anything to do here.
+        times.push((echoed + file.append()?).as_secs_f64());
+    }
+    Ok(times)
+}
+
 /// The one in the middle; of an even number, the upper one. NaN if there are none.
 pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+    percentile(values.collect(), 50)
+}
+
+/// The smallest that is larger than so many percent of all. NaN if there are none.
+pub(super) fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values.get(values.len() * percent / 100).copied().unwrap_or(f64::NAN)
 }

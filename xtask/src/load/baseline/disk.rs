@@ -1,8 +1,8 @@
 //! What the disk can do: syncs, and commits of redb.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -19,19 +19,41 @@ const ROWS_BEFORE: u64 = 10_000;
 const ROW_LEN: usize = 1024;
 const APPEND_LEN: usize = 100;
 
-/// How long it takes to append a little to a file and to sync it.
+/// A file that grows, durably.
+pub(super) struct Appended {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appended {
+    pub(super) fn new(dir: &Path) -> Result<Self> {
+        let path = dir.join("sync");
+        Ok(Self { file: OpenOptions::new().create(true).append(true).open(&path)?, path })
+    }
+
+    /// How long it takes to append a little, and to sync it.
+    pub(super) fn append(&mut self) -> Result<Duration> {
+        let before = Instant::now();
+        self.file.write_all(&[7; APPEND_LEN])?;
+        self.file.sync_data()?;
+        Ok(before.elapsed())
+    }
+}
+
+impl Drop for Appended {
+    fn drop(&mut self) {
+        // The whole directory goes with the run.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// How long it takes to append a little to a file and to sync it, if nothing comes in between.
 pub(super) fn median_sync(dir: &Path, slice: Duration) -> Result<Duration> {
-    let path = dir.join("sync");
-    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+    let mut file = Appended::new(dir)?;
     let (start, mut times) = (Instant::now(), Vec::new());
     while start.elapsed() < slice {
-        let before = Instant::now();
-        file.write_all(&[7; APPEND_LEN])?;
-        file.sync_data()?;
-        times.push(before.elapsed().as_secs_f64());
+        times.push(file.append()?.as_secs_f64());
     }
-    drop(file);
-    std::fs::remove_file(path)?;
     Ok(Duration::from_secs_f64(median(times.into_iter())))
 }
 

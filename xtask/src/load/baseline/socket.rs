@@ -107,16 +107,30 @@ impl Drop for BareServer {
     }
 }
 
-/// How long a small message takes there and back.
+/// A socket to a server that sends back what it is sent.
+pub(super) struct Echo(WebSocketStream<TcpStream>);
+
+impl Echo {
+    pub(super) async fn new(server: &BareServer) -> Result<Self> {
+        Ok(Self(bare::connect(server.address).await?))
+    }
+
+    /// How long a small message takes there and back.
+    pub(super) async fn send(&mut self) -> Result<Duration> {
+        let before = Instant::now();
+        self.0.send(Message::Binary(vec![0; 100].into())).await?;
+        let answer = self.0.next().await.context("no echo")??;
+        ensure!(answer.len() == 100, "an echo of another length");
+        Ok(before.elapsed())
+    }
+}
+
+/// How long a small message takes there and back, if nothing comes in between.
 pub(super) async fn median_echo(server: &BareServer, slice: Duration) -> Result<Duration> {
-    let mut socket = bare::connect(server.address).await?;
+    let mut echo = Echo::new(server).await?;
     let (start, mut times) = (Instant::now(), Vec::new());
     while start.elapsed() < slice {
-        let before = Instant::now();
-        socket.send(Message::Binary(vec![0; 100].into())).await?;
-        let answer = socket.next().await.context("no echo")??;
-        ensure!(answer.len() == 100, "an echo of another length");
-        times.push(before.elapsed().as_secs_f64());
+        times.push(echo.send().await?.as_secs_f64());
     }
     Ok(Duration::from_secs_f64(median(times.into_iter())))
 }
