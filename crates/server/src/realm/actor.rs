@@ -36,6 +36,8 @@ pub enum Input<C: Callers> {
     Computed(Box<Computed>),
     /// The answer to [`Output::Commit`].
     Committed(Result<(), CommitError>),
+    /// The answer to [`Output::Pause`].
+    Resumed,
 }
 
 /// What the driver must do.
@@ -65,6 +67,9 @@ pub enum Output<C: Callers> {
     Compute(Step),
     /// Make this durable, and say [`Input::Committed`].
     Commit(Commit),
+    /// Wait for about as long as the last step took, from the beginning to its commit, and say [`Input::Resumed`]: so
+    /// a device that has much to bring leaves half of the time to the others.
+    Pause,
 }
 
 /// What something is read for.
@@ -87,8 +92,12 @@ pub struct Actor<C: Callers> {
     asking: Option<Asking<C>>,
     allocations: Vec<Allocation<C>>,
     uploads: BTreeMap<FileIdent, PendingUpload>,
-    /// There is more in `uploads` than how far devices have got.
+    /// There is more in `uploads` than how far devices have got, and than the rests of long queues.
     is_due: bool,
+    /// There is the rest of a long queue in `uploads`.
+    has_rest: bool,
+    /// Rests of long queues wait.
+    is_pausing: bool,
     /// What steps have left for the next ones of the same client files.
     unseen: BTreeMap<FileIdent, Unseen>,
     backlog_len: usize,
@@ -128,6 +137,8 @@ impl<C: Callers> Actor<C> {
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
             is_due: false,
+            has_rest: false,
+            is_pausing: false,
             unseen: BTreeMap::new(),
             backlog_len: 0,
             working: None,
@@ -143,6 +154,7 @@ impl<C: Callers> Actor<C> {
             Input::Read(Purpose::Step, result) => self.on_step_read(result, out),
             Input::Computed(computed) => self.on_computed(*computed, out),
             Input::Committed(result) => self.on_commit(result, out),
+            Input::Resumed => self.is_pausing = false,
         }
         self.start_step(out);
         if self.is_at_rest() {
@@ -212,9 +224,10 @@ impl<C: Callers> Actor<C> {
                     return out.push(Output::End(ident, SessionEnd::Overloaded));
                 }
                 self.backlog_len += upload.cost;
-                self.is_due |= !upload.changesets.is_empty();
+                let queue = self.uploads.entry(ident).or_default();
+                self.is_due |= !upload.changesets.is_empty() && !queue.is_rest;
                 file.queued = Some((upload.progress, upload.locked));
-                self.uploads.entry(ident).or_default().append(upload.into());
+                queue.append(upload.into());
             }
             _ => (), // Another connection holds the file: this one's threshold is of the past.
         }

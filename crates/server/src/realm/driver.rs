@@ -42,6 +42,8 @@ struct State {
     /// What the actor has to hear at once; kept for its room, as the next.
     inputs: VecDeque<Input<Channels>>,
     outputs: Vec<Output<Channels>>,
+    /// When the last step began.
+    step_began: Instant,
 }
 
 /// Who is told the news.
@@ -57,6 +59,8 @@ const MAX_COMMANDS: usize = 256;
 const QUICK_LEN: usize = 16 * 1024;
 /// How long the step before it may have taken then.
 const QUICK: Duration = Duration::from_micros(500);
+/// The longest pause between the pieces of a long queue: a disk that stalls is no reason to stall more.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 impl Driver {
     /// Must be called within a tokio runtime.
@@ -67,6 +71,7 @@ impl Driver {
             waiting: VecDeque::new(),
             inputs: VecDeque::new(),
             outputs: Vec::new(),
+            step_began: Instant::now(),
         };
         Self {
             key,
@@ -173,7 +178,10 @@ impl Driver {
             state.actor.handle(input, &mut outputs);
             for output in outputs.drain(..) {
                 match output {
-                    Output::Compute(next) => step = Some(next),
+                    Output::Compute(next) => {
+                        state.step_began = Instant::now();
+                        step = Some(next);
+                    }
                     output => self.carry_out(state, output),
                 }
             }
@@ -230,7 +238,16 @@ impl Driver {
                     state.inputs.push_back(Input::Committed(Err(error)));
                 }
             }
+            Output::Pause => self.pause(state.step_began.elapsed().min(MAX_PAUSE)),
         }
+    }
+
+    fn pause(self: &Arc<Self>, duration: Duration) {
+        let driver = Arc::clone(self);
+        self.runtime.spawn(async move {
+            tokio::time::sleep(duration).await;
+            driver.compute_all(driver.take(Input::Resumed));
+        });
     }
 
     fn read(self: &Arc<Self>, purpose: Purpose, request: Request) {

@@ -41,6 +41,8 @@ pub(super) struct PendingUpload {
     pub(super) changesets: VecDeque<UploadedChangeset>,
     /// The memory that it takes, in bytes.
     pub(super) cost: usize,
+    /// What was before it has been [taken](Self::take).
+    pub(super) is_rest: bool,
 }
 
 /// What a step takes of what one client file has queued: whatever reaches one of these first is the last.
@@ -163,14 +165,15 @@ impl PendingUpload {
         // Their message stays in memory until all of it is integrated.
         let cost = cost.min(self.cost);
         self.cost -= cost;
-        Self { progress, locked: self.locked, changesets, cost }
+        self.is_rest = true;
+        Self { progress, locked: self.locked, changesets, cost, is_rest: false }
     }
 }
 
 impl From<AcceptedUpload> for PendingUpload {
     fn from(upload: AcceptedUpload) -> Self {
         let AcceptedUpload { progress, locked, changesets, cost, .. } = upload;
-        Self { progress, locked, changesets: changesets.into(), cost }
+        Self { progress, locked, changesets: changesets.into(), cost, is_rest: false }
     }
 }
 

@@ -237,6 +237,7 @@ impl Process {
                 self.answer(now, asker, Answer::Scanned(Box::new(result)));
             }
             Work::Commit => self.commit(now),
+            Work::Resume(number) => self.tell(now, number, Input::Resumed),
             Work::Tell(number, input) => self.tell(now, number, *input),
             Work::Answer(asker, answer) => self.on_answer(now, asker, answer),
             Work::Left(number) => self.input(now, number, SessionInput::Writable),

@@ -44,6 +44,8 @@ pub(super) enum Work {
     Scan(RealmNumber, Asker, Box<StoreScan>),
     /// The committer's batch is made durable.
     Commit,
+    /// The rest of a long queue has waited.
+    Resume(RealmNumber),
     /// The actor hears of something.
     Tell(RealmNumber, Box<Input<Askers>>),
     /// A session hears the answer to its question.
@@ -85,7 +87,7 @@ impl Work {
             Self::Run(_) | Self::Tell(..) | Self::Answer(..) | Self::News(_) | Self::Left(_) => 50,
             Self::Read(..) | Self::Scan(..) => 400,
             Self::Compute(..) => 1000,
-            Self::Commit => 3000,
+            Self::Commit | Self::Resume(_) => 3000,
             Self::Retire(_) | Self::Begin => 0,
             Self::Die | Self::Stop => 1_000_000,
         })

@@ -47,7 +47,8 @@ impl<C: Callers> Actor<C> {
     /// each device that was sent it says so, and nobody is told that it is stored. It goes with the next commit, or
     /// when the device has gone.
     pub(super) fn start_step(&mut self, out: &mut Vec<Output<C>>) {
-        let is_due = self.is_due || !self.draining.is_empty();
+        let rests_wait = self.is_pausing && self.draining.is_empty();
+        let is_due = self.is_due || !self.draining.is_empty() || (self.has_rest && !rests_wait);
         let has_uploads = is_due && !self.uploads.is_empty();
         if self.working.is_some() || (self.allocations.is_empty() && !has_uploads) {
             return;
@@ -57,7 +58,7 @@ impl<C: Callers> Actor<C> {
             .into_iter()
             .map(|Allocation { user_id, answer }| (user_id, answer))
             .unzip();
-        let uploads = self.take_pieces();
+        let uploads = self.take_pieces(rests_wait);
         let mut step = Step { loaded, allocations, ..Step::default() };
         let mut read_after = step.loaded.record.head.version;
         for (ident, pending) in &uploads {
@@ -78,13 +79,14 @@ impl<C: Callers> Actor<C> {
 
     /// Takes of what each client file has queued what the next step is to integrate. Those with long queues do not
     /// make the others wait for all of it.
-    fn take_pieces(&mut self) -> BTreeMap<FileIdent, PendingUpload> {
+    fn take_pieces(&mut self, rests_wait: bool) -> BTreeMap<FileIdent, PendingUpload> {
         let piece = if self.files.len() > 1 { Piece::SHARED } else { Piece::ALONE };
-        let queues = self.uploads.iter_mut();
+        let queues = self.uploads.iter_mut().filter(|(_, queue)| !(rests_wait && queue.is_rest));
         let pieces: BTreeMap<_, _> =
-            queues.map(|(ident, queued)| (*ident, queued.take(piece))).collect();
-        self.uploads.retain(|_, queued| !queued.changesets.is_empty());
-        self.is_due = !self.uploads.is_empty();
+            queues.map(|(ident, queue)| (*ident, queue.take(piece))).collect();
+        self.uploads.retain(|_, queue| queue.is_rest);
+        self.has_rest = !self.uploads.is_empty();
+        self.is_due = false;
         self.backlog_len -= pieces.values().map(|piece| piece.cost).sum::<usize>();
         pieces
     }
@@ -198,6 +200,10 @@ impl<C: Callers> Actor<C> {
         if !integration.entries.is_empty() {
             out.push(Output::Head(head));
         }
+        if self.has_rest && !self.is_pausing && self.files.len() > 1 {
+            self.is_pausing = true;
+            out.push(Output::Pause);
+        }
     }
 
     /// Keeps what saves the next steps of client files with long queues from reading the history again.
@@ -273,7 +279,7 @@ impl<C: Callers> Actor<C> {
         let answers = allocating.into_iter().chain(queued);
         out.extend(answers.map(|answer| Output::Allocated(answer, Err(error.clone()))));
         self.uploads.clear();
-        self.backlog_len = 0;
+        (self.is_due, self.has_rest, self.backlog_len) = (false, false, 0);
         self.files.clear();
         self.forget_realm();
         out.push(Output::Failed(error));

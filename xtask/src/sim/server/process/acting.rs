@@ -120,6 +120,7 @@ impl Process {
             }
             Said::Read(purpose, request) => self.plan(now, Work::Read(number, purpose, request)),
             Said::Compute(step) => self.plan(now, Work::Compute(number, Box::new(step))),
+            Said::Pause => self.plan(now, Work::Resume(number)),
             Said::Commit(commit) => {
                 self.jobs.push_back((number, commit));
                 self.start_batch(now);
