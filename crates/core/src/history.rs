@@ -8,6 +8,7 @@ mod ident;
 mod integrate;
 mod record;
 mod requirement;
+mod rereading;
 mod unseen;
 mod upload;
 

@@ -15,6 +15,7 @@ use bailiwick_protocol::version::{
 };
 use bytes::Bytes;
 
+use super::rereading::Rereading;
 use super::unseen::{Meeting, MeetingError, Unseen};
 use super::{ClientFile, Entry, required_protocol};
 use crate::apply::{ApplyError, Refusal, Transaction};
@@ -320,7 +321,9 @@ where
                 (base, uploaded.origin_timestamp, changeset)
             });
         let mut meeting = Meeting::new(ident, uploaded);
-        meeting.meet_kept(unseen).map_err(stop)?;
+        let mut again = Rereading::new(self.history, ident);
+        let met = meeting.meet_kept(unseen, |version| again.form(version));
+        met.map_err(Stop::Failed)?.map_err(stop)?;
 
         let mut at = unseen.until();
         let mut reciprocals = Vec::new();

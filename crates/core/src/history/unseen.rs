@@ -25,7 +25,9 @@ pub struct Unseen {
     until: ServerVersion,
     /// Ascending.
     items: Vec<Item>,
+    /// Bytes of all that is here, and of the forms alone.
     len: usize,
+    forms_len: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -33,12 +35,15 @@ struct Item {
     version: ServerVersion,
     author: FileIdent,
     timestamp: OriginTimestamp,
-    form: Bytes,
+    /// What has to be read again if the footprints meet, since there was no room for it.
+    form: Option<Bytes>,
     footprint: Footprint,
 }
 
-/// Bytes from which on it is not worth its memory.
-const MAX_KEPT_LEN: usize = 1 << 20;
+/// Bytes of forms that are kept. Most are never looked at: what the device did elsewhere does not meet them.
+const MAX_FORMS_LEN: usize = 1 << 20;
+/// Bytes from which on nothing of it is worth its memory.
+const MAX_LEN: usize = 8 << 20;
 
 impl Unseen {
     /// The version after which there are entries that it does not tell of, for an upload that is based on `base`.
@@ -61,6 +66,15 @@ impl Unseen {
         self.len
     }
 
+    /// Keeps only what has to be known to read no more than is needed again.
+    pub fn forget_forms(&mut self) {
+        for item in &mut self.items {
+            self.len -= item.form_len();
+            item.form = None;
+        }
+        self.forms_len = 0;
+    }
+
     /// Forgets what the author has seen.
     pub(super) fn forget(&mut self, seen: ServerVersion) {
         if seen < self.after || seen >= self.until {
@@ -68,22 +82,29 @@ impl Unseen {
             return;
         }
         let count = self.items.partition_point(|item| item.version <= seen);
-        self.len -= self.items.drain(..count).map(|item| item.len()).sum::<usize>();
+        for item in self.items.drain(..count) {
+            self.len -= item.len();
+            self.forms_len -= item.form_len();
+        }
         self.after = seen;
     }
 
     /// Up to `until`, everything is in it that is not the author's own.
     pub(super) fn end(&mut self, until: ServerVersion) {
         self.until = until;
-        if self.len > MAX_KEPT_LEN {
+        if self.len > MAX_LEN {
             *self = Self { after: until, until, ..Self::default() };
         }
     }
 
-    fn push(&mut self, item: Item) {
+    fn push(&mut self, mut item: Item) {
+        if self.forms_len + item.form_len() > MAX_FORMS_LEN {
+            item.form = None;
+        }
         self.len += item.len();
+        self.forms_len += item.form_len();
         // What is too long is not kept; that it was is all that has to be known of it.
-        if self.len <= MAX_KEPT_LEN {
+        if self.len <= MAX_LEN {
             self.items.push(item);
         } else {
             self.items = Vec::new();
@@ -91,17 +112,23 @@ impl Unseen {
     }
 
     fn take_form(&mut self, version: ServerVersion, form: &Bytes) {
-        if let Ok(at) = self.items.binary_search_by_key(&version, |item| item.version) {
-            let item = &mut self.items[at];
-            self.len = (self.len + form.len()).saturating_sub(item.form.len());
-            item.form = form.clone();
+        if let Ok(at) = self.items.binary_search_by_key(&version, |item| item.version)
+            && let Some(before) = &mut self.items[at].form
+        {
+            self.len = self.len + form.len() - before.len();
+            self.forms_len = self.forms_len + form.len() - before.len();
+            *before = form.clone();
         }
     }
 }
 
 impl Item {
     fn len(&self) -> usize {
-        size_of::<Self>() + self.form.len() + self.footprint.len()
+        size_of::<Self>() + self.form_len() + self.footprint.len()
+    }
+
+    fn form_len(&self) -> usize {
+        self.form.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -154,15 +181,27 @@ impl Meeting {
         Self { incoming, footprint, runs, page: Page::default(), changed: Vec::new() }
     }
 
-    /// Meets what was kept of an earlier integration.
-    pub(super) fn meet_kept(&mut self, unseen: &mut Unseen) -> Result<(), MeetingError> {
+    /// Meets what was kept of an earlier integration; `read` tells the forms that were not, in ascending order.
+    pub(super) fn meet_kept<E>(
+        &mut self,
+        unseen: &Unseen,
+        mut read: impl FnMut(ServerVersion) -> Result<Bytes, E>,
+    ) -> Result<Result<(), MeetingError>, E> {
         for item in &unseen.items {
             if item.footprint.meets(&self.footprint) {
-                let changeset = decode(item.version, &item.form)?;
-                self.add(item.version, item.form.len(), item.concurrent(changeset))?;
+                let form = match &item.form {
+                    Some(form) => form.clone(),
+                    None => read(item.version)?,
+                };
+                let met = decode(item.version, &form).and_then(|changeset| {
+                    self.add(item.version, form.len(), item.concurrent(changeset))
+                });
+                if met.is_err() {
+                    return Ok(met);
+                }
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Meets an entry of another author, in its reciprocal form if there is one; `footprint` is that of the entry, if
@@ -187,13 +226,14 @@ impl Meeting {
             FileIdent::SELF => FileIdent::SERVER,
             other => other,
         };
-        let item = Item { version, author, timestamp: entry.origin_timestamp, form, footprint };
+        let timestamp = entry.origin_timestamp;
+        let item = Item { version, author, timestamp, form: Some(form.clone()), footprint };
         if meets {
             let changeset = match decoded {
                 Some(changeset) => changeset,
-                None => decode(version, &item.form)?,
+                None => decode(version, &form)?,
             };
-            self.add(version, item.form.len(), item.concurrent(changeset))?;
+            self.add(version, form.len(), item.concurrent(changeset))?;
         }
         unseen.push(item);
         Ok(())

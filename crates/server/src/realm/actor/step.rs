@@ -38,7 +38,7 @@ pub(super) enum Phase {
 const MIN_UNSEEN_COUNT: u64 = 128;
 
 /// How many bytes of what others wrote one realm keeps for client files with long queues.
-const MAX_UNSEEN_LEN: usize = 4 << 20;
+const MAX_UNSEEN_LEN: usize = 16 << 20;
 
 impl<C: Callers> Actor<C> {
     /// Starts the next integration, unless one runs or there is nothing to do.
@@ -212,9 +212,16 @@ impl<C: Callers> Actor<C> {
         self.unseen.extend(unseen.into_iter().filter(|(ident, unseen)| {
             unseen.entry_count() >= MIN_UNSEEN_COUNT && files.contains_key(ident)
         }));
-        while self.unseen.values().map(Unseen::byte_len).sum::<usize>() > MAX_UNSEEN_LEN {
+        if self.unseen_len() > MAX_UNSEEN_LEN {
+            self.unseen.values_mut().for_each(Unseen::forget_forms);
+        }
+        while self.unseen_len() > MAX_UNSEEN_LEN {
             self.unseen.pop_last();
         }
+    }
+
+    fn unseen_len(&self) -> usize {
+        self.unseen.values().map(Unseen::byte_len).sum()
     }
 
     /// Ends the session whose upload was refused, and drops what it has queued since.
