@@ -6,6 +6,8 @@
 
 mod asking;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -56,7 +56,7 @@ pub(super) struct Piece {
 impl Piece {
     /// While others hold client files of the realm, who wait for a step that runs and then for their own: about what
     /// the disk needs for a commit.
-    pub(super) const SHARED: Self = Self { max_count: 128, max_len: 32 << 10 };
+    pub(super) const SHARED: Self = Self { max_count: 64, max_len: 16 << 10 };
     /// While nobody else waits: decoded changesets take much more memory than this.
     pub(super) const ALONE: Self = Self { max_count: 8192, max_len: 2 << 20 };
 }

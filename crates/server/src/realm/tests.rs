@@ -1,6 +1,6 @@
 //! Realms on stores that fail, stall, and are written to by others.
 
-mod device;
+pub(super) mod device;
 mod store;
 
 use std::sync::Arc;

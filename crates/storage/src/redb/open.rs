@@ -32,7 +32,7 @@ const CACHE_LEN: usize = 128 << 20;
 
 /// How long a log is, if nothing else is said: long enough that flushing the database is rare, and repeated within a
 /// fraction of a second.
-const LOG_LEN: usize = 16 << 20;
+const LOG_LEN: usize = 4 << 20;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl RedbOptions {
         Self { cache_len: bytes, ..self }
     }
 
-    /// How long the log of a new store is, in bytes; 16 MiB unless told, and never less than 8 KiB. A longer one is full
+    /// How long the log of a new store is, in bytes; 4 MiB unless told, and never less than 8 KiB. A longer one is full
     /// less often and then the database is flushed, which takes longer than a commit; opening after a crash repeats
     /// all of it. The log of an existing store keeps its length.
     #[must_use]

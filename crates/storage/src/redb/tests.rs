@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
 mod disks;
+mod early;
 mod files;
 mod log;

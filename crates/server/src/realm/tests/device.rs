@@ -177,14 +177,14 @@ pub(super) async fn allocate(realm: &RealmHandle) -> Result<(FileIdent, Salt), R
 }
 
 /// Declares class `Item` with an integer key.
-pub(super) fn schema() -> Bytes {
+pub(in crate::realm) fn schema() -> Bytes {
     encode(&json!([{
         "op": "AddTable", "table": "Item", "kind": "topLevel", "pkField": "_id",
         "pkType": "int", "pkNullable": false,
     }]))
 }
 
-pub(super) fn item(id: u64) -> Bytes {
+pub(in crate::realm) fn item(id: u64) -> Bytes {
     encode(&json!([{
         "op": "CreateObject", "table": "Item", "object": {"type": "int", "value": id},
     }]))

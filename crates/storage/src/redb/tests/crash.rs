@@ -10,6 +10,7 @@ use crate::conformance::sample::{
 };
 use crate::disk::Keeps;
 use crate::memory::MemoryStore;
+use crate::redb::OpenError;
 use crate::store::{Commit, RealmKey, RealmRecord, StorageError, Store};
 
 const STEPS: u64 = 3;
@@ -56,9 +57,19 @@ fn carry_out(
     store: &(impl Store + crate::account::Accounts),
     step: u64,
 ) -> Result<(), StorageError> {
-    for answer in store.commit(&batch(step))? {
-        assert_eq!(answer, Ok(()));
-    }
+    carry_out_telling(store, step, || ())
+}
+
+/// The same; tells when the batch is said to be durable.
+fn carry_out_telling(
+    store: &(impl Store + crate::account::Accounts),
+    step: u64,
+    mut durable: impl FnMut(),
+) -> Result<(), StorageError> {
+    store.commit_early(&batch(step), &mut |answers| {
+        assert_eq!(answers, [Ok(()), Ok(())]);
+        durable();
+    })?;
     store.create_user(&user(&step.to_string()), &session(&step.to_string(), &step.to_string()))
 }
 
@@ -72,19 +83,38 @@ fn everything<S: Store>(store: &S, realm: &RealmKey) -> Everything {
     (record, changesets(store, realm), objects(store, realm), forms)
 }
 
-/// Does the steps from the first on until one fails; how many were acknowledged.
-fn carry_out_until_failure(disks: &Disks, log_len: usize) -> u64 {
-    let Ok(store) = disks.open(log_len) else { return 0 };
-    (0..STEPS).find(|step| carry_out(&store, *step).is_err()).unwrap_or(STEPS)
+/// What was acknowledged: batches, and whole steps.
+#[derive(Clone, Copy, Default)]
+struct Acknowledged {
+    batches: u64,
+    steps: u64,
 }
 
-/// Checks that the store holds what the model has after some number of steps, which is at least
-/// `acknowledged` and at most one more, and that it can go on.
-fn check_recovered(disks: &Disks, log_len: usize, acknowledged: u64, context: &str) {
+impl Acknowledged {
+    const ALL: Self = Self { batches: STEPS, steps: STEPS };
+}
+
+/// Does the steps from the first on until one fails.
+fn carry_out_until_failure(disks: &Disks, log_len: usize) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
+    let Ok(store) = disks.open(log_len) else { return acknowledged };
+    for step in 0..STEPS {
+        if carry_out_telling(&store, step, || acknowledged.batches += 1).is_err() {
+            break;
+        }
+        acknowledged.steps += 1;
+    }
+    acknowledged
+}
+
+/// Checks that the store holds what the model has after some number of steps, which is at least what was
+/// acknowledged and at most one more, and that it can go on.
+fn check_recovered(disks: &Disks, log_len: usize, acknowledged: Acknowledged, context: &str) {
     let store = disks.open(log_len).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let [first, second] = realms();
     let revision = store.realm(&first).unwrap().revision;
-    assert!((acknowledged..=acknowledged + 1).contains(&revision), "{context}: {revision}");
+    let possible = acknowledged.batches..=acknowledged.steps + 1;
+    assert!(possible.contains(&revision), "{context}: {revision} of {possible:?}");
 
     let model = MemoryStore::new();
     (0..revision).for_each(|step| carry_out(&model, step).unwrap());
@@ -95,7 +125,7 @@ fn check_recovered(disks: &Disks, log_len: usize, acknowledged: u64, context: &s
         let id = step.to_string();
         let (user, session) = (store.user(&id).unwrap(), store.session(&id).unwrap());
         assert_eq!(user.is_some(), session.is_some(), "{context}: half of a user");
-        assert!(user.is_some() || step >= acknowledged, "{context}: a lost user");
+        assert!(user.is_some() || step >= acknowledged.steps, "{context}: a lost user");
     }
     carry_out(&store, revision).unwrap();
     carry_out(&model, revision).unwrap();
@@ -135,7 +165,7 @@ fn a_crash_while_the_log_is_repeated_loses_nothing() {
         let opened = disks.open(log_len);
         for keeps in KEEPS {
             let context = format!("crash after event {events} of opening, disks keep {keeps:?}");
-            check_recovered(&disks.crashed(keeps), log_len, STEPS, &context);
+            check_recovered(&disks.crashed(keeps), log_len, Acknowledged::ALL, &context);
         }
         if opened.is_ok() && !disks.power.is_out() {
             assert!(events > 10, "{events} events repeat nothing");
@@ -161,7 +191,7 @@ fn a_disk_that_fails_stops_the_store_until_it_is_opened_again() {
 
             let context = format!("log of {log_len}, the disks fail after {healthy} events");
             let kept = disks.crashed([Keeps::Everything; 2]);
-            check_recovered(&kept, log_len, step, &context);
+            check_recovered(&kept, log_len, Acknowledged { batches: step, steps: step }, &context);
         }
     }
 }
@@ -178,25 +208,31 @@ fn check_stopped(store: &(impl Store + crate::account::Accounts), step: u64, err
 #[test]
 fn a_full_disk_stops_the_store_and_loses_nothing_acknowledged() {
     for log_len in LOG_LENS {
-        for full in ["database", "log"] {
-            for room in (0..).step_by(2 * 4096) {
-                let disks = Disks::empty();
-                let store = disks.open(log_len).unwrap();
-                let disk = if full == "log" { &disks.log } else { &disks.database };
-                disk.set_room(Some(room));
-                let failure =
-                    (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
-                let Some((step, error)) = failure else {
-                    let is_unused = full == "database" && log_len == LOG_LENS[2];
-                    assert!(room > 0 || is_unused, "there was always room");
-                    break;
-                };
-                check_stopped(&store, step, &error);
-                drop(store);
-                let context = format!("log of {log_len}, room for {room} bytes of the {full}");
-                let kept = disks.crashed([Keeps::Everything; 2]);
-                check_recovered(&kept, log_len, step, &context);
-            }
+        for room in (0..).step_by(2 * 4096) {
+            let disks = Disks::empty();
+            let store = disks.open(log_len).unwrap();
+            disks.database.set_room(Some(room));
+            disks.log.set_room(Some(0)); // It has all that it needs.
+            let failure = (0..STEPS).find_map(|step| Some((step, carry_out(&store, step).err()?)));
+            let Some((step, error)) = failure else {
+                assert!(room > 0 || log_len == LOG_LENS[2], "there was always room");
+                break;
+            };
+            check_stopped(&store, step, &error);
+            drop(store);
+            let acknowledged = Acknowledged { batches: step, steps: step };
+            let context = format!("log of {log_len}, room for {room} bytes");
+            let kept = disks.crashed([Keeps::Everything; 2]);
+            check_recovered(&kept, log_len, acknowledged, &context);
         }
     }
+}
+
+#[test]
+fn a_store_without_room_for_its_log_is_not_made_and_is_later() {
+    let disks = Disks::empty();
+    disks.log.set_room(Some(10 * 4096));
+    assert!(matches!(disks.open(1 << 20), Err(OpenError::Io { .. })));
+    disks.log.set_room(None);
+    check_recovered(&disks, 1 << 20, Acknowledged::default(), "with room");
 }
