@@ -288,7 +288,7 @@ impl Server {
     /// What a node remembers for a client file; for every other one less than it could.
     fn unseen(&self, node: usize, ident: FileIdent) -> Unseen {
         let mut unseen = self.nodes[node].unseen.get(&ident).cloned().unwrap_or_default();
-        if ident.0 % 2 == 0 {
+        if ident.0.is_multiple_of(2) {
             unseen.forget_forms();
         }
         unseen
