@@ -167,15 +167,14 @@ pub(super) fn erase_move(erase: &mut Op, mover: &mut Op) -> Result<(), MergeFaul
     check_index(mover)?;
     let (mut gone, mut from, mut to) = (erase.index()?, mover.index()?, mover.to);
     mover.set_prior_size(down(mover.prior_size)?);
-    if gone == from {
-        erase.set_index(to);
-        mover.discard();
-        return Ok(());
-    }
-    if gone > from {
-        gone = down(gone)?;
-    } else {
-        from = down(from)?;
+    match gone.cmp(&from) {
+        Ordering::Equal => {
+            erase.set_index(to);
+            mover.discard();
+            return Ok(());
+        }
+        Ordering::Greater => gone = down(gone)?,
+        Ordering::Less => from = down(from)?,
     }
     if gone >= to {
         gone = up(gone)?;

@@ -296,21 +296,18 @@ impl Op {
             && (self.container.is_empty() || self.container == other.container)
     }
 
-    /// The step that leads from this place on towards `inner`, if that lies below.
+    /// The step that leads from this place on towards `inner`, which is at a deeper level, if that lies below.
     pub(super) fn next_step(&self, inner: &Self) -> Option<Step> {
         let steps = self.container.iter().chain(&self.last);
         let mut inner_steps = inner.container.iter().chain(&inner.last);
         let is_prefix = self.is_same_field(inner)
-            && self.level < inner.level
             && steps.zip(inner_steps.by_ref()).all(|(step, inner)| step == inner);
         if is_prefix { inner_steps.next().copied() } else { None }
     }
 
-    /// The element of this op's list through which the path of `inner` leads, if it does.
+    /// The element of this op's list through which the path of `inner`, which is at a deeper level, leads, if it does.
     pub(super) fn sibling(&self, inner: &Self) -> Result<Option<u32>, MergeFault> {
-        let is_inside = self.is_same_field(inner)
-            && self.level < inner.level
-            && inner.container.starts_with(&self.container);
+        let is_inside = self.is_same_field(inner) && inner.container.starts_with(&self.container);
         match inner.container.get(self.container.len()) {
             Some(Step::Index(index)) if is_inside => Ok(Some(*index)),
             Some(Step::Key(_)) if is_inside => Err(MergeFault::InconsistentPaths),

@@ -106,6 +106,7 @@ fn the_later_value_wins_unless_it_is_a_default() {
     );
     check("update A/1/d/@a erased", "update A/1/d/@a int:2", ("", "update A/1/d/@a int:2"));
     check("update A/1/e null", "update A/1/e obj", ("update A/1/e null", ""));
+    check("update A/1/e obj", "update A/1/e obj", ("", "update A/1/e obj"));
     check("update A/1/m list", "update A/1/m list", ("update A/1/m list", "update A/1/m list"));
     check("update A/1/m list", "update A/1/m dict", ("", "update A/1/m dict"));
 }
@@ -245,6 +246,8 @@ fn positions_follow_what_happens_before_them() {
         ("move A/1/li/1 3 5", "move A/1/li/1 4 5", "", "move A/1/li/3 4 5"),
         ("move A/1/li/1 3 5", "move A/1/li/1 3 5", "", ""),
         ("move A/1/li/0 4 5", "move A/1/li/4 0 5", "move A/1/li/1 4 5", "move A/1/li/3 0 5"),
+        // Two that move to one place stand there in the order of their times.
+        ("move A/1/li/0 4 5", "move A/1/li/1 4 5", "move A/1/li/0 3 5", "move A/1/li/0 4 5"),
     ] {
         check(ours, theirs, (ours_after, theirs_after));
     }

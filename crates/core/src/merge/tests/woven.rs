@@ -230,20 +230,24 @@ fn lists_that_become_as_long_as_can_be_agree() {
 
 #[test]
 fn a_fault_after_many_instructions_is_found_in_its_place() {
-    for fault in [
-        "insert A/1/li/0 int:1 7",
-        "insert A/1/li/999 int:1 999",
-        "aerase A/1/li/2147483647 2147483647",
-        "update A/1/li/@key int:1",
-        "insert A/1/li/@key/0 int:1 0",
-    ] {
+    let faults: [fn(u32) -> String; 8] = [
+        |_| "insert A/1/li/0 int:1 7".to_owned(),
+        |_| "aerase A/1/li/2147483647 2147483647".to_owned(),
+        |_| "update A/1/li/@key int:1".to_owned(),
+        |_| "insert A/1/li/@key/0 int:1 0".to_owned(),
+        |len| format!("insert A/1/li/{} int:1 {len}", len + 1),
+        |len| format!("aerase A/1/li/{len} {len}"),
+        |len| format!("update A/1/li/{len} int:1 {len}"),
+        |len| format!("update A/1/li/0 int:1 {}", len + 1),
+    ];
+    for fault in faults {
         let faulty = |author: &mut Author, i| {
             edit(author, i);
             if i == 150 {
-                author.write(fault);
+                author.write(&fault(author.len));
             }
         };
-        assert!(is_fault(faulty, edit), "{fault}");
+        assert!(is_fault(faulty, edit), "{}", fault(0));
     }
     // In a list inside of an element, of which the sides say different lengths.
     let ours = |author: &mut Author, i| {
