@@ -246,6 +246,19 @@ fn positions_follow_what_happens_before_them() {
         ("move A/1/li/1 3 5", "move A/1/li/1 4 5", "", "move A/1/li/3 4 5"),
         ("move A/1/li/1 3 5", "move A/1/li/1 3 5", "", ""),
         ("move A/1/li/0 4 5", "move A/1/li/4 0 5", "move A/1/li/1 4 5", "move A/1/li/3 0 5"),
+        // Here the later stands in front.
+        (
+            "insert A/1/li/5 int:8 5",
+            "move A/1/li/0 4 5",
+            "insert A/1/li/5 int:8 5",
+            "move A/1/li/0 4 6",
+        ),
+        (
+            "move A/1/li/0 4 5",
+            "insert A/1/li/5 int:8 5",
+            "move A/1/li/0 5 6",
+            "insert A/1/li/4 int:8 5",
+        ),
         // Two that move to one place stand there in the order of their times.
         ("move A/1/li/0 4 5", "move A/1/li/1 4 5", "move A/1/li/0 3 5", "move A/1/li/0 4 5"),
     ] {

@@ -187,6 +187,20 @@ fn what_is_not_about_elements_ends_a_weave_and_another_begins() {
 }
 
 #[test]
+fn a_list_that_begins_anew_agrees() {
+    let [mut left, mut right] = [2, 3].map(Author::new);
+    left.len = 0;
+    right.len = 0;
+    left.insert(0);
+    left.erase(0);
+    left.write("erase A 1; create A 1");
+    (0..3).for_each(|_| left.insert(0));
+    (0..5).for_each(|i| append(&mut right, i));
+    check_against_oracle(&left.written, &right.written).unwrap();
+    check_against_oracle(&right.written, &left.written).unwrap();
+}
+
+#[test]
 fn objects_that_both_create_are_woven_too() {
     check(|author, i| {
         if i == 0 {
@@ -230,7 +244,7 @@ fn lists_that_become_as_long_as_can_be_agree() {
 
 #[test]
 fn a_fault_after_many_instructions_is_found_in_its_place() {
-    let faults: [fn(u32) -> String; 8] = [
+    let mistakes: [fn(u32) -> String; 8] = [
         |_| "insert A/1/li/0 int:1 7".to_owned(),
         |_| "aerase A/1/li/2147483647 2147483647".to_owned(),
         |_| "update A/1/li/@key int:1".to_owned(),
@@ -240,24 +254,30 @@ fn a_fault_after_many_instructions_is_found_in_its_place() {
         |len| format!("update A/1/li/{len} int:1 {len}"),
         |len| format!("update A/1/li/0 int:1 {}", len + 1),
     ];
-    for fault in faults {
+    for mistake in mistakes {
         let faulty = |author: &mut Author, i| {
             edit(author, i);
             if i == 150 {
-                author.write(&fault(author.len));
+                author.write(&mistake(author.len));
             }
         };
-        assert!(is_fault(faulty, edit), "{}", fault(0));
+        assert!(is_fault(faulty, edit), "{}", mistake(0));
     }
     // In a list inside of an element, of which the sides say different lengths.
     let ours = |author: &mut Author, i| {
+        if i == 0 {
+            author.erase(0);
+        }
         append(author, i);
         author.write("insert A/1/li/5/@in/0 int:1 3");
     };
     let theirs = |author: &mut Author, i| {
+        if i == 0 {
+            author.erase(0);
+        }
         author.insert(0);
         if i == 150 {
-            author.write(&format!("insert A/1/li/{}/@in/0 int:1 4", author.len - BASE + 5));
+            author.write(&format!("insert A/1/li/{}/@in/0 int:1 4", i + 1 + 5));
         }
     };
     assert!(is_fault(ours, theirs));
