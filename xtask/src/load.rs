@@ -54,24 +54,24 @@ use server::Server;
   cargo xtask load --url ws://127.0.0.1:7800 --path /realm-sync --protocol 9   another server")]
 pub(crate) struct Args {
     /// Devices in all; they are dealt out to the partitions in turn.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     devices: u32,
-    /// Partitions.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
-    partitions: u32,
+    /// Partitions; without it, 16, or one for each device if there are fewer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    partitions: Option<u32>,
     /// The first so many devices write, the others listen; without it, all write.
     #[arg(long, value_name = "N")]
     writers: Option<u32>,
     /// Changesets a second, all writers together.
-    #[arg(long, conflicts_with = "in_flight", value_parser = positive)]
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = positive)]
     rate: Option<f64>,
     /// Changesets that each writer keeps unacknowledged.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    in_flight: usize,
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: u32,
     /// How long to measure.
     #[arg(long, default_value_t = 10.0, value_parser = positive)]
     seconds: f64,
-    /// Length of a changeset.
+    /// Length of a changeset; one that is too short for a key and a time is as long as it must be.
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     payload: usize,
     /// Devices that share a connection.
@@ -115,6 +115,8 @@ pub(crate) struct Args {
     this_build: bool,
 }
 
+/// Partitions, unless one asks for another number.
+const PARTITIONS: u32 = 16;
 /// Rounds of load between the measurements of the machine.
 const ROUNDS: u32 = 3;
 
@@ -155,7 +157,7 @@ impl Args {
         let bare = self.baseline.then(BareServer::start).transpose()?;
         let plan = self.plan(endpoint)?;
         let fleet = Fleet::connect(&plan).await?;
-        let pace = self.rate.map_or(Pace::InFlight(self.in_flight), Pace::Rate);
+        let pace = self.rate.map_or(Pace::InFlight(self.in_flight as usize), Pace::Rate);
         let count = if self.baseline { ROUNDS } else { 1 };
         let duration = Duration::from_secs_f64(self.seconds) / count;
         let (mut rounds, mut limits) = (Vec::new(), Vec::new());
@@ -198,11 +200,12 @@ impl Args {
 
     fn plan(&self, endpoint: Endpoint) -> Result<Plan> {
         let writers = self.writers.unwrap_or(self.devices);
-        ensure!(self.partitions <= self.devices, "there are more partitions than devices");
+        let partitions = self.partitions.unwrap_or_else(|| self.devices.min(PARTITIONS));
+        ensure!(partitions <= self.devices, "there are more partitions than devices");
         ensure!(writers <= self.devices, "there are more writers than devices");
         Ok(Plan {
             devices: self.devices,
-            partitions: self.partitions,
+            partitions,
             writers,
             untimed: None,
             devices_per_connection: self.devices_per_connection,

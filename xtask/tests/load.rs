@@ -3,54 +3,94 @@
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use bailiwick_client::transport::{Connector, request};
+use bailiwick_core::partition::PartitionKey;
 use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::app::App;
 use bailiwick_server::http::base_url::Addressing;
 use bailiwick_server::http::websocket::realm_key;
-use bailiwick_server::serve::{ServeConfig, Server};
+use bailiwick_server::serve::{ServeConfig, Server, StorageFailed};
 use bailiwick_storage::redb::RedbStore;
 use bailiwick_storage::store::Store as _;
 use bytes::Bytes;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Devices in each of two partitions, all of which write.
 const MEMBERS: u64 = 3;
 
+/// A server, and where the load generator leaves what it has found out.
+struct Service {
+    dir: TempDir,
+    app_id: String,
+    partition_key: PartitionKey,
+    store: Arc<RedbStore>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), StorageFailed>>,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let app = App::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/inventory"));
+        let app = app.unwrap();
+        let (app_id, partition_key) = (app.id.to_string(), app.sync.partition_key);
+        let store = Arc::new(RedbStore::in_dir(dir.path().join("data")).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = ServeConfig::default();
+        let server = Server::new(app, Arc::clone(&store), Addressing::FromHost, config).unwrap();
+        let (stop, stopping) = oneshot::channel();
+        let serving = tokio::spawn(server.run(listener, async { stopping.await.unwrap() }));
+        Self { dir, app_id, partition_key, store, address, stop, serving }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Runs the load generator, which succeeds; what it prints, and its report.
+    async fn load(&self, arguments: &[&str]) -> (String, Value) {
+        let api = format!("/api/client/v2.0/app/{}", self.app_id);
+        let token = log_in(&format!("http://{}{api}", self.address)).await;
+        fs::write(self.path("tokens"), token).unwrap();
+        let mut load = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        load.args(["load", "--this-build", "--seconds", "1"]).args(arguments);
+        load.args(["--url", &format!("ws://{}", self.address)]);
+        load.args(["--path", &format!("{api}/realm-sync"), "--token", &self.path("tokens")]);
+        load.args(["--json", &self.path("json"), "--svg", &self.path("svg")]);
+        let output = tokio::task::spawn_blocking(move || load.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let report = serde_json::from_slice(&fs::read(self.path("json")).unwrap()).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), report)
+    }
+
+    async fn stop(self) -> (TempDir, Arc<RedbStore>) {
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap().unwrap();
+        (self.dir, self.store)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_reported_is_what_the_server_has() {
-    let dir = tempfile::tempdir().unwrap();
-    let app = App::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/inventory"));
-    let app = app.unwrap();
-    let (app_id, partition_key) = (app.id.to_string(), app.sync.partition_key);
-    let store = Arc::new(RedbStore::in_dir(dir.path().join("data")).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = ServeConfig::default();
-    let server = Server::new(app, Arc::clone(&store), Addressing::FromHost, config).unwrap();
-    let (stop, stopping) = oneshot::channel();
-    let serving = tokio::spawn(server.run(listener, async { stopping.await.unwrap() }));
-    let api = format!("/api/client/v2.0/app/{app_id}");
-    fs::write(dir.path().join("tokens"), log_in(&format!("http://{address}{api}")).await).unwrap();
+    let service = Service::start().await;
+    let arguments =
+        ["--devices", "6", "--partitions", "2", "--in-flight", "2", "--payload", "2000"];
+    let (text, report) = service.load(&[&arguments[..], &["--protocol", "9"]].concat()).await;
+    let (svg, app_id) = (fs::read_to_string(service.path("svg")).unwrap(), service.app_id.clone());
+    let partition_key = service.partition_key;
+    let (_dir, store) = service.stop().await;
 
-    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let mut load = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    load.args(["load", "--this-build", "--devices", "6", "--partitions", "2"]);
-    load.args(["--in-flight", "2", "--seconds", "1", "--payload", "2000", "--protocol", "9"]);
-    load.args(["--url", &format!("ws://{address}"), "--path", &format!("{api}/realm-sync")]);
-    load.args(["--token", &path("tokens"), "--json", &path("json"), "--svg", &path("svg")]);
-    let output = tokio::task::spawn_blocking(move || load.output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    stop.send(()).unwrap();
-    serving.await.unwrap().unwrap();
-
-    let report: Value = serde_json::from_slice(&fs::read(path("json")).unwrap()).unwrap();
     let count = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).unwrap();
     let written = count("/total/written");
     assert!(written >= 2 * 2 * MEMBERS, "each device keeps two on the way: {report}");
@@ -69,10 +109,20 @@ async fn what_is_reported_is_what_the_server_has() {
     }
     assert_eq!((entries, objects), (written, written));
 
-    let svg = fs::read_to_string(path("svg")).unwrap();
     check_elements(&svg);
-    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("2 in flight on each device, 2000 bytes each"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_happened_took_no_time_that_could_be_told() {
+    let service = Service::start().await;
+    let (text, report) = service.load(&["--devices", "1"]).await;
+    assert!(text.contains("1 of them writing, on 1 partition\n"), "{text}");
+    assert!(text.contains("to others      none\n") && !text.contains("NaN"), "{text}");
+    assert_eq!(report["receipt"]["p50_ms"], Value::Null);
+    assert!(report["acknowledgement"]["p50_ms"].as_f64() > Some(0.0), "{report}");
+    check_elements(&fs::read_to_string(service.path("svg")).unwrap());
+    service.stop().await;
 }
 
 async fn log_in(api: &str) -> String {

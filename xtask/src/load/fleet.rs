@@ -256,7 +256,7 @@ impl Fleet {
             if totals.steps() != last.steps() {
                 changed_at = Instant::now();
             } else if changed_at.elapsed() > PATIENCE {
-                bail!("nothing happens any more: {totals:?}; errors: {:?}", self.errors());
+                bail!("nothing happens any more: {totals}{}", self.shown_errors());
             }
             last = totals;
         }
@@ -270,6 +270,12 @@ impl Fleet {
     /// What went wrong, and how often.
     pub(super) fn errors(&self) -> BTreeMap<String, u64> {
         self.shared.recorder.borrow().errors.clone()
+    }
+
+    /// The same to be read, each behind a comma; nothing if there are none.
+    pub(super) fn shown_errors(&self) -> String {
+        let errors = self.errors().into_iter().map(|(error, count)| format!("{count} x {error}"));
+        std::iter::once(String::new()).chain(errors).collect::<Vec<_>>().join(", ")
     }
 
     /// Bytes of a changeset.

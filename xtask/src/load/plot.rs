@@ -60,7 +60,12 @@ fn panels(report: &Report) -> Vec<Panel> {
     let line = |name, color, value: &dyn Fn(&Point) -> Option<f64>| Line {
         name,
         color,
-        points: report.points.iter().filter_map(|it| Some((it.second, value(it)?))).collect(),
+        points: report
+            .points
+            .iter()
+            .filter_map(|it| Some((it.second, value(it)?)))
+            .filter(|(_, value)| value.is_finite())
+            .collect(),
     };
     vec![
         Panel {

@@ -1,6 +1,7 @@
 //! What is counted while devices work.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::histogram::Histogram;
@@ -38,6 +39,16 @@ pub(super) struct Totals {
     pub(super) sent_len: u64,
     /// Bytes of sync messages.
     pub(super) received_len: u64,
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ready, written, acknowledged, received, awaited, .. } = self;
+        write!(
+            f,
+            "{ready} devices got as far as to write, {acknowledged} of {written} changesets are acknowledged, and {received} of {awaited} receipts have come"
+        )
+    }
 }
 
 /// What happens during a measurement.

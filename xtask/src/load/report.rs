@@ -51,7 +51,7 @@ pub(super) struct Settings {
     pub(super) url: String,
 }
 
-/// How long something took, in milliseconds.
+/// How long something took, in milliseconds; NaN, which is null in JSON, if it never happened.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Latency {
     pub(super) count: u64,
@@ -75,7 +75,8 @@ pub(super) struct Total {
 pub(super) struct ServerUse {
     /// Processors that it has kept busy.
     pub(super) cores: f64,
-    /// Microseconds of processor time for each acknowledged changeset.
+    /// Microseconds of processor time for each acknowledged changeset; not finite, which is null in JSON, if there
+    /// are none.
     pub(super) cpu_us_each: f64,
     /// Bytes, at the end.
     pub(super) memory: Memory,
@@ -165,12 +166,15 @@ impl Report {
         let ratio = |name, figure, limit| Comparison { name, figure, limit, ratio: figure / limit };
         let per_second = self.acknowledged_per_second;
         let trip_ms = (limits.sync_s + limits.echo_s) * 1e3;
-        vec![
+        let mut ratios = vec![
             ratio("uploads/s : redb, one row a commit", per_second, limits.one_row),
             ratio("uploads/s : redb, 100 rows a commit", per_second, limits.hundred_rows),
             ratio("receipt p50 ms : fdatasync + echo", self.receipt.p50_ms, trip_ms),
             ratio("receipt p99 ms : fdatasync + echo", self.receipt.p99_ms, trip_ms),
-        ]
+        ];
+        // Nobody may have received anything.
+        ratios.retain(|it| it.ratio.is_finite());
+        ratios
     }
 }
 
@@ -204,13 +208,13 @@ impl Sample {
 impl Latency {
     pub(super) fn of(histogram: &Histogram) -> Self {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let quantile = |per_mille| histogram.quantile(per_mille).map_or(0.0, ms);
+        let quantile = |per_mille| histogram.quantile(per_mille).map_or(f64::NAN, ms);
         Self {
             count: histogram.count(),
             p50_ms: quantile(500),
             p95_ms: quantile(950),
             p99_ms: quantile(990),
-            max_ms: ms(histogram.max()),
+            max_ms: quantile(1000),
         }
     }
 }
@@ -218,6 +222,9 @@ impl Latency {
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { p50_ms, p95_ms, p99_ms, max_ms, count } = self;
+        if *count == 0 {
+            return write!(f, "none");
+        }
         write!(
             f,
             "p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms, p99 {p99_ms:.2} ms, max {max_ms:.2} ms ({count})"
@@ -229,9 +236,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { devices, writers, partitions, changeset_len, pace, url } = &self.settings;
         writeln!(f, "server           {url}")?;
+        let s = if *partitions == 1 { "" } else { "s" };
         writeln!(
             f,
-            "devices          {devices}, {writers} of them writing, on {partitions} partitions"
+            "devices          {devices}, {writers} of them writing, on {partitions} partition{s}"
         )?;
         writeln!(f, "writes           {pace}, {changeset_len} bytes each")?;
         writeln!(
@@ -249,12 +257,12 @@ impl fmt::Display for Report {
         )?;
         if let Some(server) = &self.server {
             let ServerUse { cores, cpu_us_each, memory } = server;
-            writeln!(
-                f,
-                "server           {cores:.2} cores, {cpu_us_each:.0} µs for each, {} in memory, {} at most",
-                Len(memory.resident_len),
-                Len(memory.peak_len)
-            )?;
+            write!(f, "server           {cores:.2} cores, ")?;
+            if cpu_us_each.is_finite() {
+                write!(f, "{cpu_us_each:.0} µs for each, ")?;
+            }
+            let (now, peak) = (Len(memory.resident_len), Len(memory.peak_len));
+            writeln!(f, "{now} in memory, {peak} at most")?;
         }
         writeln!(f, "load generator   {:.2} cores", self.own_cores)?;
         for (error, count) in &self.errors {

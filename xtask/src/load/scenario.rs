@@ -214,6 +214,7 @@ impl Stage<'_> {
         drop(writing);
         let seconds = during.elapsed.as_secs_f64();
         let during = Latency::of(&during.window.sum().received);
+        ensure!(during.count > 0, "nothing came to the others while the changesets came");
         println!("during: {during}; {OFFLINE} changesets integrated in {seconds:.1} s");
         fleet.settle().await?;
         let what = format!("p99 of 20 others while {OFFLINE} changesets come");
@@ -247,7 +248,14 @@ impl Stage<'_> {
     async fn report(&self, fleet: &Fleet, pace: Pace) -> Result<Report> {
         let duration = Duration::from_secs_f64(self.args.seconds / f64::from(ROUNDS));
         let measured = fleet.measure(pace, duration, Some(&self.server)).await?;
-        Ok(Report::new(Settings::default(), &[measured], &[], fleet.errors()))
+        let report = Report::new(Settings::default(), &[measured], &[], fleet.errors());
+        ensure!(
+            report.acknowledgement.count > 0 && report.receipt.count > 0,
+            "nothing was acknowledged, or nothing came to other devices, within {:.1} s: measure for longer (--seconds){}",
+            report.seconds,
+            fleet.shown_errors()
+        );
+        Ok(report)
     }
 
     fn goal(&mut self, goal: Goal) {
@@ -268,8 +276,7 @@ fn say_spread(limits: &[Limits]) {
 
 /// What a server refused was not measured.
 fn no_errors(fleet: &Fleet) -> Result<()> {
-    let errors = fleet.errors();
-    ensure!(errors.is_empty(), "there were errors: {errors:?}");
+    ensure!(fleet.errors().is_empty(), "there were errors{}", fleet.shown_errors());
     Ok(())
 }
 
