@@ -18,7 +18,7 @@ use super::actor::{Actor, Input, Output, Purpose};
 use super::command::{Bound, Channels, Command, ConnectionId, Identified, SessionEnd, Signal};
 use super::integration::{Computed, Given, Step, compute, random_salt};
 use super::read::Request;
-use super::registry::Shared;
+use super::registry::{RealmsConfig, Shared};
 
 /// One realm at work.
 #[derive(Debug)]
@@ -65,14 +65,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(100);
 impl Driver {
     /// Must be called within a tokio runtime.
     pub(super) fn new(key: RealmKey, shared: Arc<Shared>) -> Self {
-        let state = State {
-            actor: Actor::new(key.clone(), shared.config),
-            holders: HashMap::new(),
-            waiting: VecDeque::new(),
-            inputs: VecDeque::new(),
-            outputs: Vec::new(),
-            step_began: Instant::now(),
-        };
+        let state = State::new(key.clone(), shared.config);
         Self {
             key,
             shared,
@@ -121,10 +114,12 @@ impl Driver {
         self.state.is_poisoned()
     }
 
-    /// The state, unless it cannot be relied on since the actor has panicked: then nobody holds anything any more.
+    /// The state, unless it cannot be relied on since the actor has panicked: then nobody holds anything any more, and
+    /// nobody who waits gets an answer.
     fn state(&self) -> Option<MutexGuard<'_, State>> {
         let lost = |poisoned: PoisonError<MutexGuard<'_, State>>| {
-            poisoned.into_inner().holders.clear();
+            self.room.close();
+            *poisoned.into_inner() = State::new(self.key.clone(), self.shared.config);
         };
         self.state.lock().map_err(lost).ok()
     }
@@ -309,6 +304,17 @@ impl Driver {
 }
 
 impl State {
+    fn new(key: RealmKey, config: RealmsConfig) -> Self {
+        Self {
+            actor: Actor::new(key, config),
+            holders: HashMap::new(),
+            waiting: VecDeque::new(),
+            inputs: VecDeque::new(),
+            outputs: Vec::new(),
+            step_began: Instant::now(),
+        }
+    }
+
     fn tell_all(&self, news: impl Fn(&mut Signal)) {
         #[expect(clippy::iter_over_hash_type, reason = "each is told by itself")]
         for holder in self.holders.values() {

@@ -135,9 +135,12 @@ impl Shared {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets an actor that has nothing to do, unless somebody has got hold of it.
+    /// Forgets an actor that has nothing to do, unless somebody has got hold of it; whether it may end.
     pub(super) fn retire(&self, driver: &Arc<Driver>) -> bool {
         let mut actors = self.actors();
+        if !actors.get(&driver.key).is_some_and(|known| Arc::ptr_eq(known, driver)) {
+            return true; // Another one has taken its place, or all are to end.
+        }
         // The registry's own, and the caller's.
         let is_unused = Arc::strong_count(driver) <= 2 && driver.is_idle();
         if is_unused {
