@@ -23,27 +23,51 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
-/// Runs that have failed once: what they found, their seeds, and the faults that it takes.
-const REGRESSIONS: [(&str, &[u64], &[Fault]); 2] = [
-    (
-        "the server went on after a login had stopped the store, and answered nothing for ever",
-        &[14, 28, 34],
-        &[Fault::FullDisk, Fault::Rogue],
-    ),
-    (
-        "a client reset made an entry again in which another device was at work",
-        &[2738],
-        &[Fault::ClockSkew, Fault::Pause, Fault::Restore],
-    ),
+/// Runs that have failed once.
+struct Regression {
+    /// What they found.
+    name: &'static str,
+    seeds: &'static [u64],
+    steps: u64,
+    /// The faults that it takes.
+    faults: &'static [Fault],
+}
+
+const REGRESSIONS: [Regression; 3] = [
+    Regression {
+        name: "the server went on after a login had stopped the store, and answered nothing for ever",
+        seeds: &[14, 28, 34],
+        steps: STEPS,
+        faults: &[Fault::FullDisk, Fault::Rogue],
+    },
+    Regression {
+        name: "a client reset made an entry again in which another device was at work",
+        seeds: &[2738],
+        steps: STEPS,
+        faults: &[Fault::ClockSkew, Fault::Pause, Fault::Restore],
+    },
+    Regression {
+        name: "a device crashed between a client reset and the news of it",
+        seeds: &[2_051_219],
+        steps: 823,
+        faults: &[
+            Fault::DeviceCrash,
+            Fault::FullDisk,
+            Fault::Pause,
+            Fault::Away,
+            Fault::Restore,
+            Fault::LogOut,
+        ],
+    },
 ];
 
 #[test]
 fn what_has_failed_once_does_not_fail_again() {
-    for (name, seeds, faults) in REGRESSIONS {
-        let others = Fault::ALL.into_iter().filter(|fault| !faults.contains(fault));
+    for Regression { name, seeds, steps, faults } in REGRESSIONS {
+        let without: Faults = Fault::ALL.into_iter().filter(|it| !faults.contains(it)).collect();
         for &seed in seeds {
-            let alone = Scenario { without: others.clone().collect(), ..Scenario::of(seed) };
-            for scenario in [alone, Scenario::of(seed)] {
+            for without in [without, Faults::NONE] {
+                let scenario = Scenario { steps, without, ..Scenario::of(seed) };
                 let failed = |violation| panic!("{name}: seed {seed}: {violation}");
                 run(scenario).unwrap_or_else(failed);
             }

@@ -205,6 +205,11 @@ impl Device {
         Err(Violation::new(Check::Acknowledged, "nobody was told of a commit").into())
     }
 
+    /// Whether the next thing that a file does is a client reset.
+    pub(crate) fn is_resetting(&self, index: usize, role: FileRole) -> bool {
+        self.running.as_ref().is_some_and(|process| process.realms[index].is_resetting(role))
+    }
+
     /// Whether a main file is asked for something that it has not done.
     pub(crate) fn has_request(&self, index: usize) -> bool {
         self.running.as_ref().is_some_and(|process| process.realms[index].has_request())

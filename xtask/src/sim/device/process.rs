@@ -139,6 +139,11 @@ impl OpenRealm {
         self.requests[role as usize].take()
     }
 
+    /// Whether a file was asked for a client reset.
+    pub(super) fn is_resetting(&self, role: FileRole) -> bool {
+        matches!(self.requests[role as usize], Some(StorageRequest::Reset { .. }))
+    }
+
     /// Whether the main file was asked for something.
     pub(super) fn has_request(&self) -> bool {
         self.requests[FileRole::Main as usize].is_some()

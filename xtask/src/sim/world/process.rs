@@ -137,6 +137,9 @@ impl World {
         index: usize,
         role: FileRole,
     ) -> Result<(), Violation> {
+        if self.sites[device].device.is_resetting(index, role) {
+            self.reset(device, index);
+        }
         match self.sites[device].device.store(index, role) {
             Ok(None) => Ok(()),
             Ok(Some(Stored { answer, sync_count })) => {

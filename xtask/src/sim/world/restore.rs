@@ -70,7 +70,19 @@ impl World {
         }
     }
 
-    /// A realm of a device was reset: what it wrote has other versions, and may be dropped.
+    /// A realm of a device is about to be reset, and the process may end before it is told so: what was written has
+    /// other versions then, and may be dropped.
+    pub(super) fn reset(&mut self, device: usize, index: usize) {
+        let drops = self.plan.reset_mode == ResetMode::DiscardLocal;
+        for mark in &mut self.marks {
+            if (mark.place.0, mark.place.1) == (device, index) {
+                mark.place.2 = None;
+                mark.is_acknowledged &= !drops;
+            }
+        }
+    }
+
+    /// A realm of a device was reset.
     pub(super) fn reset_done(
         &mut self,
         device: usize,
@@ -81,12 +93,6 @@ impl World {
         if recovered == drops {
             let message = format!("a reset of device {device} ends with recovered: {recovered}");
             return Err(Violation::new(Check::Acknowledged, message));
-        }
-        for mark in &mut self.marks {
-            if (mark.place.0, mark.place.1) == (device, index) {
-                mark.place.2 = None;
-                mark.is_acknowledged &= !drops;
-            }
         }
         for ((waiting, _), wait) in &mut self.waits {
             if let Wait::Upload { index: of, .. } | Wait::Download { index: of, .. } = wait
