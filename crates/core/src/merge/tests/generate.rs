@@ -24,15 +24,7 @@ pub(super) struct Action {
 
 /// The actions of one device.
 pub(super) fn actions(kinds: Range<u8>) -> impl Strategy<Value = Vec<Action>> {
-    let action = (kinds, 0..4_u8, 0..8_u8, 0..4_u8, proptest::option::of(0..8_u8));
-    let action = action.prop_map(|(what, object, place, value, commit)| Action {
-        what,
-        object,
-        place,
-        value,
-        commit,
-    });
-    vec(action, 0..24)
+    vec(action((kinds, 0..4_u8, 0..8_u8, 0..4_u8, proptest::option::of(0..8_u8))), 0..24)
 }
 
 /// The actions of one device that works on a list or two for long; few of them are about anything else.
@@ -47,15 +39,19 @@ pub(super) fn list_actions() -> impl Strategy<Value = Vec<Action>> {
     let place = prop_oneof![1 => Just(0), 1 => 0..4_u8, 2 => 0..32_u8];
     let commit = proptest::option::of(prop_oneof![2 => Just(4), 1 => 0..8_u8]);
     let object = prop_oneof![9 => Just(0), 1 => 1..4_u8];
-    let action = (what, object, place, 0..4_u8, commit);
-    let action = action.prop_map(|(what, object, place, value, commit)| Action {
+    vec(action((what, object, place, 0..4_u8, commit)), 0..64)
+}
+
+fn action(
+    parts: impl Strategy<Value = (u8, u8, u8, u8, Option<u8>)>,
+) -> impl Strategy<Value = Action> {
+    parts.prop_map(|(what, object, place, value, commit)| Action {
         what,
         object,
         place,
         value,
         commit,
-    });
-    vec(action, 0..64)
+    })
 }
 
 /// Kinds of actions after which both orders lead to the same state.
