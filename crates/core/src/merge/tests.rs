@@ -549,4 +549,5 @@ fn nothing_is_left_of_an_emptied_changeset() {
     assert!(local.is_dirty());
     let left: Changeset = local.into_changeset();
     assert!(left.is_empty() && left.encode().is_empty());
+    assert_eq!(text::print(&one("create A 1", 100, 2).into_changeset()), "create A 1");
 }
