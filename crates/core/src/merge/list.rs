@@ -124,10 +124,11 @@ pub(super) fn move_update(mover: &mut Op, update: &mut Op) -> Result<(), MergeFa
 
 /// Where the element at `index` is, once the element at `from` has moved to `to`.
 pub(super) fn moved(index: u32, from: u32, to: u32) -> Result<u32, MergeFault> {
-    if index == from {
-        return Ok(to);
-    }
-    let index = if index > from { down(index)? } else { index };
+    let index = match index.cmp(&from) {
+        Ordering::Equal => return Ok(to),
+        Ordering::Greater => down(index)?,
+        Ordering::Less => index,
+    };
     if index >= to { up(index) } else { Ok(index) }
 }
 

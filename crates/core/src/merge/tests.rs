@@ -500,6 +500,7 @@ fn a_list_here_and_a_dictionary_there_are_refused() {
     check_fails("insert A/1/m/0 int:1 5", "update A/1/m/@a int:1", fault);
     check_fails("insert A/1/m/0 int:1 5", "update A/1/m/@a/@v int:1", fault);
     check_fails("aerase A/1/m/0 5", "insert A/1/m/@a/0 int:1 5", fault);
+    check_fails("update A/1/m/0 int:1 5", "update A/1/m/0 int:1", fault);
 }
 
 #[test]

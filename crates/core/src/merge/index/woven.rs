@@ -126,12 +126,16 @@ mod tests {
         format!("insert A/1/li/0 int:1 {len}")
     }
 
-    /// Carries `count` insertions at the front through a list's incoming ops, and says of each whether it was woven.
-    fn carried(weaving: Weaving, mut remote: Vec<Concurrent>, count: usize) -> Vec<bool> {
+    /// Carries local instructions through a list's incoming ones, and says of each whether it was woven.
+    fn carried(
+        weaving: Weaving,
+        mut remote: Vec<Concurrent>,
+        local: impl Iterator<Item = String>,
+    ) -> Vec<bool> {
         let mut incoming = Incoming::new(&remote, weaving);
         let mut sides = Sides { local: &mut [], remote: &mut remote };
-        let mut carry = |i| {
-            let changeset = parse(&insertion(i));
+        let carry = |text: String| {
+            let changeset = parse(&text);
             let names: Vec<_> = changeset.strings.iter().map(|text| incoming.name(text)).collect();
             let instruction = &changeset.instructions[0];
             let class = names[instruction.table().0 as usize];
@@ -148,20 +152,41 @@ mod tests {
                         merge_pair(&mut op, other, &mut sides).map(|_| ControlFlow::Continue(()))
                     })
                 })
-                .expect("both begin with an empty list");
+                .expect("both begin with the same list");
             is_woven
         };
-        (0..count).map(&mut carry).collect()
+        local.map(carry).collect()
     }
 
     #[test]
     fn a_chain_is_woven_if_it_is_long_and_after_as_many_ops_as_patience_says() {
         let weaving = Weaving { min_len: 3, patience: 2 };
         let remote = |len| (0..len).map(|i| incoming(1, &insertion(i))).collect();
-        assert_eq!(carried(weaving, remote(2), 5), [false; 5]);
-        assert_eq!(carried(weaving, remote(3), 5), [false, false, true, true, true]);
+        let local = || (0..5).map(insertion);
+        assert_eq!(carried(weaving, remote(2), local()), [false; 5]);
+        assert_eq!(carried(weaving, remote(3), local()), [false, false, true, true, true]);
         let weaving = Weaving { patience: 0, ..weaving };
-        assert_eq!(carried(weaving, remote(3), 5), [true; 5]);
+        assert_eq!(carried(weaving, remote(3), local()), [true; 5]);
+    }
+
+    #[test]
+    fn what_is_about_elements_is_woven_and_all_else_meets_in_pairs() {
+        let weaving = Weaving { min_len: 1, patience: 0 };
+        for (ours, theirs, is_woven) in [
+            ("insert A/1/li/3 int:1 3", "insert A/1/li/0 int:1 3", true),
+            ("insert A/1/li/3 int:1 3", "aerase A/1/li/2 3", true),
+            ("aerase A/1/li/1 3", "update A/1/li/1 int:1 3", true),
+            ("update A/1/li/2/@v int:1", "insert A/1/li/0 int:1 3", true),
+            ("update A/1/li/2 obj 3", "aerase A/1/li/0 3; update A/1/li/1/@v int:1", true),
+            ("move A/1/li/0 1 3", "insert A/1/li/0 int:1 3", false),
+            ("insert A/1/li/0 int:1 3", "move A/1/li/0 1 3", false),
+            ("clear A/1/li list", "insert A/1/li/0 int:1 3", false),
+            ("insert A/1/m/@a/0 int:1 0", "insert A/1/m/@b/0 int:1 0", false),
+            ("update A/1/f int:1", "update A/1/f int:2", false),
+        ] {
+            let woven = carried(weaving, vec![incoming(1, theirs)], [ours.to_owned()].into_iter());
+            assert_eq!(woven, [is_woven], "{ours}, {theirs}");
+        }
     }
 
     /// What somebody wrote with a clock that goes back, and took back, has to be replayed for each insertion there.
@@ -170,8 +195,11 @@ mod tests {
         const LEN: usize = 200;
         let written = (0..LEN).map(|i| incoming(900 - i as u64 % 2, &insertion(i)));
         let taken_back = (0..LEN).map(|i| incoming(901, &format!("aerase A/1/li/0 {}", LEN - i)));
-        let woven =
-            carried(Weaving { min_len: 1, patience: 4 }, written.chain(taken_back).collect(), 200);
+        let woven = carried(
+            Weaving { min_len: 1, patience: 4 },
+            written.chain(taken_back).collect(),
+            (0..200).map(insertion),
+        );
         let stretches = woven.chunk_by(|a, b| a == b).map(<[bool]>::len).take(8);
         // In pairs, woven, in pairs and so on; the op that finds out is one more that meets the others in pairs.
         assert_eq!(stretches.collect::<Vec<_>>(), [4, 10, 8 + 1, 10, 16 + 1, 10, 32 + 1, 10]);
