@@ -8,11 +8,12 @@ pub mod ident;
 pub mod provider;
 pub mod token;
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 use bailiwick_storage::store::StorageError;
+use tokio::sync::watch;
 
 use crate::app::AppId;
 use crate::auth::ident::Ident;
@@ -25,6 +26,7 @@ pub struct Authenticator {
     accounts: Arc<dyn Accounts>,
     key: TokenKey,
     anonymous_provider_id: Ident,
+    failure: watch::Sender<bool>,
 }
 
 /// What a successful login gives to the client.
@@ -100,7 +102,14 @@ impl Authenticator {
         let anonymous_provider_id =
             stored_ident(&*accounts, &format!("app/{app}/provider-id/anon-user"))?;
         let key = TokenKey::new(&secret, domain_id.to_string());
-        Ok(Self { accounts, key, anonymous_provider_id })
+        let (failure, _) = watch::channel(false);
+        Ok(Self { accounts, key, anonymous_provider_id, failure })
+    }
+
+    /// Turns true when a change of the accounts has failed: what the storage holds is not known until it is opened
+    /// again.
+    pub fn has_failed(&self) -> watch::Receiver<bool> {
+        self.failure.subscribe()
     }
 
     /// The app's object id, 24 hexadecimal digits: `domain_id` in profiles.
@@ -146,7 +155,7 @@ impl Authenticator {
             user_id: user.id.clone(),
             device_id: session.device_id.clone(),
         };
-        self.on_accounts(move |accounts| accounts.create_user(&user, &session)).await?;
+        self.change(move |accounts| accounts.create_user(&user, &session)).await?;
         Ok(login)
     }
 
@@ -205,7 +214,7 @@ impl Authenticator {
     /// When the token is not a refresh token of this app, or the storage failed.
     pub async fn logout(&self, refresh_token: &str) -> Result<(), AuthError> {
         let grant = self.key.verify_ignoring_expiry(refresh_token, TokenKind::Refresh)?;
-        self.on_accounts(move |accounts| accounts.revoke_session(&grant.session_id)).await?;
+        self.change(move |accounts| accounts.revoke_session(&grant.session_id)).await?;
         Ok(())
     }
 
@@ -216,7 +225,7 @@ impl Authenticator {
     /// As [`verify_access`](Self::verify_access).
     pub async fn delete_user(&self, access_token: &str, now_ms: u64) -> Result<(), AuthError> {
         let user = self.user(access_token, now_ms).await?;
-        self.on_accounts(move |accounts| accounts.delete_user(&user.id)).await?;
+        self.change(move |accounts| accounts.delete_user(&user.id)).await?;
         Ok(())
     }
 
@@ -227,6 +236,24 @@ impl Authenticator {
     ) -> Result<(LoginSession, User), AuthError> {
         let grant = grant.clone();
         self.on_accounts(move |accounts| Ok(live_session(accounts, &grant, now_ms))).await?
+    }
+
+    /// Changes the accounts. That this has failed is told although nobody may wait for the answer any more.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Accounts) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let failure = self.failure.clone();
+        self.on_accounts(move |accounts| {
+            // As in a commit, a panic of the store is a failure of it.
+            let changed = catch_unwind(AssertUnwindSafe(|| change(accounts)))
+                .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
+            if let Err(StorageError::Backend(_) | StorageError::Stopped) = &changed {
+                failure.send_replace(true);
+            }
+            changed
+        })
+        .await
     }
 
     /// Runs what blocks where it may; a panic in there goes on in the caller.

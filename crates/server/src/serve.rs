@@ -11,7 +11,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_storage::account::Accounts;
-use bailiwick_storage::store::{StorageError, Store};
+use bailiwick_storage::store::Store;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -88,8 +88,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Closed when all WebSocket connections have ended.
     ended: mpsc::Receiver<()>,
-    storage_failed: watch::Receiver<bool>,
-    store: Arc<dyn Store>,
+    /// A commit has failed, or a change of the accounts.
+    storage_failed: [watch::Receiver<bool>; 2],
     committer: std::thread::JoinHandle<()>,
 }
 
@@ -105,8 +105,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the last actors may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often to look whether the store has stopped.
-const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait after the system has refused a connection, since it will refuse the next one as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -128,9 +126,9 @@ impl Server {
         let authenticator = Arc::new(Authenticator::open(accounts, &app.id)?);
         let origins = AllowedOrigins::from_list(&app.allowed_request_origins)?;
         let (committer, thread) = Committer::start(Arc::clone(&store));
-        let storage_failed = committer.has_failed();
+        let storage_failed = [committer.has_failed(), authenticator.has_failed()];
         let realms = Arc::new(Realms::new(
-            Arc::clone(&store),
+            store,
             committer,
             random_salt()?,
             config.realms,
@@ -155,7 +153,7 @@ impl Server {
         };
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT);
         let routes = router(&api, websocket::routes(sync)).layer(timeout);
-        Ok(Self { routes, realms, config, stop, ended, storage_failed, store, committer: thread })
+        Ok(Self { routes, realms, config, stop, ended, storage_failed, committer: thread })
     }
 
     /// Serves until `stop` is ready, then ends cleanly: what devices have uploaded by then is durable.
@@ -189,11 +187,12 @@ impl Server {
                 });
             }
         };
+        let [committing, accounting] = &mut self.storage_failed;
         let result = tokio::select! {
             () = accept => Ok(()),
             () = stop => Ok(()),
-            Ok(_) = self.storage_failed.wait_for(|failed| *failed) => Err(StorageFailed),
-            () = stopped(&self.store) => Err(StorageFailed),
+            Ok(_) = committing.wait_for(|failed| *failed) => Err(StorageFailed),
+            Ok(_) = accounting.wait_for(|failed| *failed) => Err(StorageFailed),
         };
         drop(listener);
         tracing::info!(
@@ -212,7 +211,7 @@ impl Server {
         }
         self.realms.drain().await;
         self.realms.close();
-        drop((self.realms, self.store));
+        drop(self.realms);
         // The committer ends with the last actor; then the store is closed, and opens fast the next time.
         let closed = tokio::task::spawn_blocking(|| self.committer.join());
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
@@ -220,19 +219,6 @@ impl Server {
         }
         tracing::info!("stopped: everything that was acknowledged is stored");
         result
-    }
-}
-
-/// Waits until the store answers nothing any more: a write has failed that was no commit, such as that of a login, and
-/// the committer, which would tell, may never be asked again.
-async fn stopped(store: &Arc<dyn Store>) {
-    loop {
-        tokio::time::sleep(STORE_CHECK_INTERVAL).await;
-        let store = Arc::clone(store);
-        let asked = tokio::task::spawn_blocking(move || store.realms(None, 0)).await;
-        if let Ok(Err(error @ StorageError::Stopped)) = asked {
-            return tracing::error!(%error, "the storage has failed");
-        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::version::ServerVersion;
-use bailiwick_storage::fault::{Fault, FaultyStore};
+use bailiwick_storage::fault::{Fault, Faults, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::redb::RedbStore;
 
 use crate::changesets::{item, schema};
 use crate::peer::{End, Peer};
-use crate::service::Service;
+use crate::service::{Login, Service};
 use crate::upgrade::{access_token, log_out, now_ms};
 
 const HERE: &str = r#""here""#;
@@ -162,4 +162,48 @@ async fn a_storage_that_fails_ends_the_server_and_sends_the_devices_away() {
     }
     drop(device);
     service.failed().await;
+}
+
+/// The store is not asked again, so that nobody is told that it has stopped.
+#[tokio::test]
+async fn accounts_that_cannot_be_changed_end_the_server_at_once() {
+    for (method, path) in [("POST", LOGIN), ("DELETE", SESSION), ("DELETE", DELETE)] {
+        let (service, faults, login) = faulty_service().await;
+        let token = if path == SESSION { login.refresh_token } else { login.access_token };
+        faults.arrange(Fault::BeforeCommit(1));
+        assert_eq!(request(&service, method, path, &token).await, 500, "{method} {path}");
+        faults.reopen();
+        service.failed().await;
+    }
+}
+
+/// After it, everything is as it was.
+#[tokio::test]
+async fn accounts_that_cannot_be_read_end_nothing() {
+    let (mut service, faults, login) = faulty_service().await;
+    faults.arrange(Fault::Read(1));
+    assert_eq!(request(&service, "GET", PROFILE, &login.access_token).await, 500);
+    service.connect(9).await.open(1, HERE).await;
+    service.stop();
+    service.stopped().await;
+}
+
+const LOGIN: &str = "/api/client/v2.0/app/inventory-abcde/auth/providers/anon-user/login";
+const PROFILE: &str = "/api/client/v2.0/auth/profile";
+const SESSION: &str = "/api/client/v2.0/auth/session";
+const DELETE: &str = "/api/client/v2.0/auth/delete";
+
+async fn faulty_service() -> (Service, Faults, Login) {
+    let store = Arc::new(FaultyStore::new(MemoryStore::default()));
+    let faults = store.faults();
+    let service = Service::on(store, |_, _| ()).await;
+    let login = service.log_in().await;
+    (service, faults, login)
+}
+
+/// The status of the answer.
+async fn request(service: &Service, method: &str, path: &str, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("Connection", "close")];
+    service.request(method, path, &headers, "{}").await.status
 }
