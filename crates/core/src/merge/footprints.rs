@@ -84,6 +84,17 @@ mod tests {
         vec(changeset.prop_map(|text| Footprint::of([&text::parse(&text)])), 0..count)
     }
 
+    #[test]
+    fn its_length_is_what_the_changesets_are_about() {
+        let mut index = Footprints::default();
+        assert!(index.is_empty());
+        for (number, text) in [(1, "create A 1; create A 2"), (2, "create A 1"), (3, "")] {
+            index.insert(number, &Footprint::of([&text::parse(text)]));
+        }
+        assert_eq!(index.len(), 3);
+        assert!(!index.is_empty());
+    }
+
     proptest! {
         #[test]
         fn those_are_found_that_meet(all in footprints(30), sought in footprints(4), cut in 0_u64..40) {

@@ -350,6 +350,7 @@ fn erasing_a_class_or_column_wins() {
         check("erasetable A", inner, ("erasetable A", ""));
     }
     check("erasetable A", "erasetable A", ("", ""));
+    check("erasetable A", "addcol A f Link 1 single A", ("erasetable A", ""));
     check("erasecol A f", "erasecol A f", ("", ""));
     check("erasecol A f", "addcol A f Int 0 single", ("erasecol A f", ""));
     check("erasecol A f", "update A/1/f/@a/@b int:1; update A/2/f int:1", ("erasecol A f", ""));
