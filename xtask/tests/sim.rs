@@ -33,7 +33,7 @@ struct Regression {
     faults: &'static [Fault],
 }
 
-const REGRESSIONS: [Regression; 3] = [
+const REGRESSIONS: [Regression; 4] = [
     Regression {
         name: "the server went on after a login had stopped the store, and answered nothing for ever",
         seeds: &[14, 28, 34],
@@ -57,6 +57,19 @@ const REGRESSIONS: [Regression; 3] = [
             Fault::Away,
             Fault::Restore,
             Fault::LogOut,
+        ],
+    },
+    Regression {
+        name: "a message that had stalled came when its device had long connected again",
+        seeds: &[2_091_714],
+        steps: 401,
+        faults: &[
+            Fault::Stall,
+            Fault::Unreachable,
+            Fault::FullDisk,
+            Fault::ClockSkew,
+            Fault::Away,
+            Fault::Pause,
         ],
     },
 ];
