@@ -65,7 +65,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, RwLock};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
@@ -111,7 +111,8 @@ impl RedbStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        let _is_up_to_date = self.catching_up.read().unwrap_or_else(PoisonError::into_inner);
+        // After a panic in between, what was told can be read when the store is opened again.
+        let _is_up_to_date = self.catching_up.read().map_err(|_| StorageError::Stopped)?;
         self.check_running()?;
         Ok(Snapshot::new(self.database.begin_read().map_err(backend)?))
     }
@@ -160,7 +161,7 @@ impl RedbStore {
             }
             Some(changes) if log.has_room(changes.len()) => {
                 log.append(changes).map_err(StorageError::backend)?;
-                let _reads_wait = self.catching_up.write().unwrap_or_else(PoisonError::into_inner);
+                let _reads_wait = self.catching_up.write().map_err(|_| StorageError::Stopped)?;
                 durable(answer);
                 let committed = transaction
                     .set_durability(Durability::None)

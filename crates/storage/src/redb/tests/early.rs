@@ -1,5 +1,6 @@
 //! What is told before it can be read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use bailiwick_protocol::version::ServerVersion;
 
 use super::disks::Disks;
 use crate::conformance::sample::{append, key};
-use crate::store::Store as _;
+use crate::store::{StorageError, Store as _};
 
 /// Whoever is told of a commit and reads finds it, though it was told before it can be read.
 #[test]
@@ -29,4 +30,20 @@ fn a_read_waits_for_what_was_told() {
     told.unwrap();
     assert_eq!(finds.recv().unwrap(), ServerVersion(1));
     reader.unwrap().join().unwrap();
+}
+
+/// A panic in between stops the store, which would otherwise answer as if what was told were not there.
+#[test]
+fn after_a_panic_nothing_older_than_what_was_told_is_read() {
+    let disks = Disks::empty();
+    let store = disks.open(1 << 20).unwrap();
+    let commits = [(key("realm"), append(0, 1, &[b"first"]))];
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        store.commit_early(&commits, &mut |_| panic!("a test has arranged this"))
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(store.realm(&key("realm")), Err(StorageError::Stopped)));
+    drop(store);
+    let store = disks.open(1 << 20).unwrap();
+    assert_eq!(store.realm(&key("realm")).unwrap().head.version, ServerVersion(1));
 }
