@@ -60,7 +60,15 @@ Object.assign(globalThis, {
   get: (name, key) => realm.objectForPrimaryKey(name, key),
   create: (name, values) => realm.create(name, values),
   uploaded: () => realm.syncSession.uploadAllLocalChanges(),
-  downloaded: () => realm.syncSession.downloadAllServerChanges(),
+
+  /** Waits until everything that the server has now is here, and shown: the SDK says so a moment before `realm` is up to date. */
+  async downloaded() {
+    await realm.syncSession.downloadAllServerChanges();
+    realm.beginTransaction(); // On what is newest.
+    realm.cancelTransaction();
+    return null;
+  },
+
   dump: () => dump(realm),
 
   /** Waits until the realm's contents satisfy a condition; looks again whenever they change. */
