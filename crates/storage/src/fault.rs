@@ -225,6 +225,15 @@ impl<S: Store> Store for FaultyStore<S> {
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
         self.write(|inner| inner.commit(commits))
     }
+
+    fn is_checkpoint_due(&self) -> bool {
+        self.inner.is_checkpoint_due()
+    }
+
+    fn checkpoint(&self) -> Result<(), StorageError> {
+        self.faults.state().check_running()?;
+        self.inner.checkpoint()
+    }
 }
 
 impl<S: Accounts> Accounts for FaultyStore<S> {

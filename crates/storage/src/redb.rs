@@ -1,5 +1,5 @@
 //! A store in two files: a database of [redb](https://docs.rs/redb), and a log of what was committed since the
-//! database was last flushed. Nothing to set up; a batch costs one flush of the log.
+//! database was last written to. Nothing to set up; a batch costs one flush of the log.
 //!
 //! # Layout
 //!
@@ -32,20 +32,24 @@
 //!
 //! # Commits
 //!
-//! A batch, or a change of the accounts, is one write transaction. Each commit is checked before anything of it is
-//! written, so that a refused one has nothing to take back. Before the transaction is shown to anybody, its changes are
-//! appended to the log and flushed; redb then keeps them in memory. So what is seen is durable. Writers wait for each
-//! other; readers work on snapshots and wait for nobody.
+//! A batch, or a change of the accounts, is one record of the log. Each commit is checked before anything of it is
+//! kept, so that a refused one has nothing to take back. Once the record is flushed, its changes are put into a
+//! table in memory, the memtable, where readers find them: what is seen is durable. The database is not touched.
 //!
-//! A transaction that finds no room in the log is flushed by redb, with all that came before it, and the log starts
-//! again. That one takes longer: redb writes each page that has changed since, and flushes twice.
+//! A [checkpoint](Store::checkpoint) writes the memtable to the database, in one transaction, and releases the
+//! log's records; meanwhile commits go into another memtable. It is [due](Store::is_checkpoint_due) when the log is half
+//! full. A commit that finds no room waits for it, and makes it if nobody does. So the memtables hold no more than the log
+//! has room for. A commit that is larger than the whole log is written to the database at once.
+//!
+//! Writers wait for each other while one flushes the log. Readers work on snapshots, which are the database as of the last
+//! checkpoint and both memtables, and wait for nobody.
 //!
 //! # Crashes
 //!
-//! Opening finds the database as it was last flushed, and makes the changes of the log again. That takes no longer
+//! Opening finds the database as of the last checkpoint, and makes the changes of the log again. That takes no longer
 //! than the log is long: some milliseconds for each MiB. A store that was closed has nothing to repeat.
 //!
-//! After a commit has failed, the files may hold the batch or not, and the store answers
+//! After a commit or a checkpoint has failed, the files may hold the batch or not, and the store answers
 //! [`StorageError::Stopped`] until it is opened again.
 //!
 //! redb trusts the pages of a file that was closed properly: on one that something else has altered since it
@@ -55,40 +59,55 @@ mod accounts;
 mod batch;
 mod key;
 mod log;
+mod memtable;
 mod open;
 mod record;
 mod redo;
 mod snapshot;
+mod tables;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
-use redb::{Database, Durability, ReadableDatabase as _, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 
 use crate::store::{Commit, CommitRefused, ObjectRow, RealmKey, RealmRecord, StorageError, Store};
-use batch::Tables;
+use batch::Draft;
 use log::Log;
+use memtable::Memtable;
 pub use open::{OpenError, RedbOptions};
 use snapshot::Snapshot;
+use tables::Tables;
 
 /// Keeps everything in two files; see [the module](crate::redb).
 #[derive(Debug)]
 pub struct RedbStore {
+    /// What readers find. It holds a state of the database, and goes before it.
+    snapshot: RwLock<Snapshot>,
     database: Database,
-    /// Whoever writes holds it until the end; after a panic in between nobody writes any more.
+    /// Whoever commits holds it until the end; after a panic in between nobody commits any more.
     log: Mutex<Log>,
-    /// Held while something is told to be there that cannot be read yet.
-    catching_up: RwLock<()>,
+    /// Held for a whole checkpoint. Taken before `log`.
+    checkpointing: Mutex<()>,
     /// A write failed, so that what the files hold is unknown.
     stopped: AtomicBool,
+}
+
+/// What became of an attempt to change something.
+enum Attempt<T> {
+    Done(T),
+    /// The log has no room at the moment.
+    Full,
+    /// The log has never so much room.
+    TooLong,
 }
 
 impl RedbStore {
@@ -111,74 +130,121 @@ impl RedbStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        // After a panic in between, what was told can be read when the store is opened again.
-        let _is_up_to_date = self.catching_up.read().map_err(|_| StorageError::Stopped)?;
         self.check_running()?;
-        Ok(Snapshot::new(self.database.begin_read().map_err(backend)?))
+        Ok(self.current())
     }
 
-    /// Runs a write transaction, which is durable when this returns. One that changes nothing costs nothing.
+    fn current(&self) -> Snapshot {
+        // Nothing panics while it holds the lock.
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what readers find; what they found before is returned, since forgetting it may take time.
+    fn publish(&self, change: impl FnOnce(&mut Snapshot)) -> Snapshot {
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let before = snapshot.clone();
+        change(&mut snapshot);
+        before
+    }
+
+    /// Changes something, durably when this returns. No change costs nothing.
     fn change<T>(
         &self,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
+        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut answer = None;
-        self.change_early(change, |it| answer = Some(it))?;
-        Ok(answer.expect("it is told before there is no error"))
+        let mut has_waited = false;
+        loop {
+            match self.stopping(self.try_change(&change))? {
+                Attempt::Done(answer) => return Ok(answer),
+                Attempt::TooLong => return self.stopping(self.change_directly(&change)),
+                // Somebody may be making room.
+                Attempt::Full if !has_waited => drop(self.checkpointing.lock()),
+                Attempt::Full => self.checkpoint()?,
+            }
+            has_waited = true;
+        }
     }
 
-    /// The same, but tells the answer as soon as the transaction is durable.
-    fn change_early<T>(
+    fn try_change<T>(
         &self,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
-        durable: impl FnOnce(T),
-    ) -> Result<(), StorageError> {
+        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
+    ) -> Result<Attempt<T>, StorageError> {
         let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
-        // The transaction before this one may have failed while this one waited.
+        // What came before may have failed while this one waited.
         self.check_running()?;
-        let result = self.transact(&mut log, change, durable);
-        // A damaged record was only read: nothing was written on account of it.
+        let mut draft = Draft::new(self.current(), log.max_len());
+        let answer = change(&mut draft)?;
+        match draft.redo() {
+            None => return Ok(Attempt::TooLong),
+            Some([]) => (),
+            Some(changes) if !log.has_room(changes.len()) => return Ok(Attempt::Full),
+            Some(changes) => {
+                log.append(changes).map_err(StorageError::backend)?;
+                let active = draft.snapshot.active;
+                self.publish(|current| current.active = active);
+            }
+        }
+        Ok(Attempt::Done(answer))
+    }
+
+    /// Writes a change to the database, with all that came before it.
+    fn change_directly<T>(
+        &self,
+        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
+        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+        self.check_running()?;
+        let mut draft = Draft::new(self.current(), 0);
+        let answer = change(&mut draft)?;
+        let mark = log.mark();
+        let base = self.write(&draft.snapshot.active, mark.number)?;
+        self.publish(|current| *current = Snapshot::new(base));
+        log.release(mark);
+        Ok(answer)
+    }
+
+    fn write_memtable(&self) -> Result<(), StorageError> {
+        let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
+        let mark = {
+            let log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+            self.check_running()?;
+            if !log.is_begun() {
+                return Ok(());
+            }
+            self.publish(|current| current.sealed = std::mem::take(&mut current.active));
+            log.mark()
+        };
+        let sealed = self.current().sealed;
+        let base = self.write(&sealed, mark.number)?;
+        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+        let before = self.publish(|current| {
+            *current =
+                Snapshot { active: std::mem::take(&mut current.active), ..Snapshot::new(base) };
+        });
+        log.release(mark);
+        drop(log);
+        drop(before);
+        Ok(())
+    }
+
+    /// Makes the changes of a memtable in the database, which has the log up to this number then; its new state.
+    fn write(&self, memtable: &Memtable, until: u64) -> Result<ReadTransaction, StorageError> {
+        let transaction = self.database.begin_write().map_err(backend)?;
+        let mut tables = Tables::open(&transaction)?;
+        memtable.changes().try_for_each(|change| tables.apply(change))?;
+        drop(tables);
+        flush(transaction, until)?;
+        self.database.begin_read().map_err(backend)
+    }
+
+    /// Stops everything after a failure of the medium. A damaged record was only read: nothing was written on account
+    /// of it.
+    fn stopping<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         if matches!(result, Err(StorageError::Backend(_))) {
             self.stopped.store(true, Ordering::Release);
         }
         result
-    }
-
-    fn transact<T>(
-        &self,
-        log: &mut Log,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<T, StorageError>,
-        durable: impl FnOnce(T),
-    ) -> Result<(), StorageError> {
-        let mut transaction = self.database.begin_write().map_err(backend)?;
-        let mut tables = Tables::open(&transaction, log.max_len())?;
-        let answer = change(&mut tables)?;
-        let redo = tables.into_redo();
-        match redo.bytes() {
-            Some([]) => {
-                transaction.abort().map_err(backend)?;
-                durable(answer);
-            }
-            Some(changes) if log.has_room(changes.len()) => {
-                log.append(changes).map_err(StorageError::backend)?;
-                let _reads_wait = self.catching_up.write().map_err(|_| StorageError::Stopped)?;
-                durable(answer);
-                let committed = transaction
-                    .set_durability(Durability::None)
-                    .map_err(backend)
-                    .and_then(|()| transaction.commit().map_err(backend));
-                if committed.is_err() {
-                    // Whoever reads next must not find what was before.
-                    self.stopped.store(true, Ordering::Release);
-                }
-                committed?;
-            }
-            _ => {
-                flush(transaction, log)?;
-                durable(answer);
-            }
-        }
-        Ok(())
     }
 
     fn check_running(&self) -> Result<(), StorageError> {
@@ -189,28 +255,20 @@ impl RedbStore {
 impl Drop for RedbStore {
     /// Leaves nothing for the next opening to repeat.
     fn drop(&mut self) {
-        let is_running = !*self.stopped.get_mut();
-        if let Ok(log) = self.log.get_mut()
-            && is_running
-            && log.is_begun()
-        {
-            // What is not flushed is in the log.
-            let _ = self.database.begin_write().map_err(backend).and_then(|last| flush(last, log));
-        }
+        // What is not written now is in the log.
+        let _ = self.checkpoint();
     }
 }
 
-/// Commits a transaction, durably with all that came before it, and starts the log again.
-fn flush(mut transaction: WriteTransaction, log: &mut Log) -> Result<(), StorageError> {
+/// Makes a transaction durable, after which the database has the log up to this number.
+fn flush(mut transaction: WriteTransaction, until: u64) -> Result<(), StorageError> {
     transaction.set_durability(Durability::Immediate).map_err(backend)?;
     // Without it, opening after a crash would read the whole database.
     transaction.set_quick_repair(true);
-    let mut meta = transaction.open_table(key::META).map_err(backend)?;
-    meta.insert(key::LOG_UNTIL, log.last()).map_err(backend)?;
+    let mut meta = transaction.open_table(key::META.definition).map_err(backend)?;
+    meta.insert(key::LOG_UNTIL, until).map_err(backend)?;
     drop(meta);
-    transaction.commit().map_err(backend)?;
-    log.restart();
-    Ok(())
+    transaction.commit().map_err(backend)
 }
 
 impl Store for RedbStore {
@@ -275,15 +333,21 @@ impl Store for RedbStore {
         &self,
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
-        self.change(|tables| tables.carry_out_all(commits))
+        self.change(|draft| draft.carry_out_all(commits))
     }
 
-    fn commit_early(
-        &self,
-        commits: &[(RealmKey, Commit)],
-        durable: &mut dyn FnMut(Vec<Result<(), CommitRefused>>),
-    ) -> Result<(), StorageError> {
-        self.change_early(|tables| tables.carry_out_all(commits), durable)
+    fn is_checkpoint_due(&self) -> bool {
+        // If somebody commits now, whoever asks after that will hear of it.
+        self.log.try_lock().is_ok_and(|log| log.is_filling())
+    }
+
+    fn checkpoint(&self) -> Result<(), StorageError> {
+        let result = self.write_memtable();
+        if result.is_err() {
+            // Another one would take what it has left behind for written.
+            self.stopped.store(true, Ordering::Release);
+        }
+        result
     }
 }
 

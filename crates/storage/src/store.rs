@@ -220,19 +220,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError>;
 
-    /// The same, but calls `durable` with the answers as soon as the commits are durable, while there may still be
-    /// something to do until they can be read. Reads that begin after it wait for that, so `durable` itself must not
-    /// read, but may have others do so.
+    /// Whether a [checkpoint](Self::checkpoint) would do good now. Costs nothing.
+    fn is_checkpoint_due(&self) -> bool {
+        false
+    }
+
+    /// Moves what was committed to where it stays, so that later commits need not wait for that. Takes long, and is for
+    /// a thread of its own: all other methods go on meanwhile. Nothing that can be read changes, and nobody has to call
+    /// it: a commit that cannot go on without does the same.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit). If `durable` was called before, the commits are durable all the same.
-    fn commit_early(
-        &self,
-        commits: &[(RealmKey, Commit)],
-        durable: &mut dyn FnMut(Vec<Result<(), CommitRefused>>),
-    ) -> Result<(), StorageError> {
-        durable(self.commit(commits)?);
+    /// As [the trait](Self#errors) says; a failure stops the store, which loses nothing that was acknowledged.
+    fn checkpoint(&self) -> Result<(), StorageError> {
         Ok(())
     }
 }

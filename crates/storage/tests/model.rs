@@ -157,21 +157,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// Commits are drawn up from the model in batches of one to three; both stores answer the same,
-    /// refusals included, and read the same, also after the file was closed and opened.
+    /// refusals included, and read the same, also after a checkpoint, and after the files were closed and opened.
     #[test]
     fn every_sequence_of_commits_reads_the_same(
-        batches in vec((vec(plan(), 1..4), prop::bool::weighted(0.1)), 1..12)
+        batches in vec((vec(plan(), 1..4), 0..8), 1..12)
     ) {
         let dir = tempdir().unwrap();
         let model = MemoryStore::new();
         let mut store = RedbStore::in_dir(dir.path()).unwrap();
-        for (plans, reopens) in batches {
+        for (plans, then) in batches {
             let batch: Vec<_> =
                 plans.iter().map(|plan| (plan.key(), plan.commit(&model))).collect();
             prop_assert_eq!(store.commit(&batch).unwrap(), model.commit(&batch).unwrap());
-            if reopens {
-                drop(store);
-                store = RedbStore::in_dir(dir.path()).unwrap();
+            match then {
+                0 => {
+                    drop(store);
+                    store = RedbStore::in_dir(dir.path()).unwrap();
+                }
+                1 | 2 => store.checkpoint().unwrap(),
+                _ => (),
             }
         }
         prop_assert_eq!(store.realms(None, 10).unwrap(), model.realms(None, 10).unwrap());

@@ -1,7 +1,7 @@
 //! Group commit: many realms' commits share one flush to the disk.
 //!
 //! While one batch is being made durable, the next one gathers: throughput grows with load, and latency
-//! stays near one flush.
+//! stays near one flush. Another thread makes the checkpoints of the store, which nobody waits for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -52,7 +52,8 @@ pub struct Batch<W> {
 const MAX_BATCH: usize = 1024;
 
 impl Committer {
-    /// Starts the thread that commits; it ends when the last clone is dropped and all jobs are done.
+    /// Starts the thread that commits, and the one that makes checkpoints; both end when the last clone is dropped and
+    /// all jobs are done.
     ///
     /// # Panics
     ///
@@ -62,7 +63,7 @@ impl Committer {
         let (failure, has_failed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*store, &queue, &failure))
+            .spawn(move || run(&store, &queue, &failure))
             .expect("a thread can be started");
         (Self { jobs, has_failed }, thread)
     }
@@ -110,8 +111,7 @@ impl<W> Batch<W> {
         self.commits.is_empty()
     }
 
-    /// Makes all of it durable, and says to each who waits what became of their commit. Blocks; `tell` must not read
-    /// from the store, see [`Store::commit_early`].
+    /// Makes all of it durable, and says to each who waits what became of their commit. Blocks.
     ///
     /// # Errors
     ///
@@ -122,25 +122,27 @@ impl<W> Batch<W> {
         store: &dyn Store,
         mut tell: impl FnMut(W, Result<(), CommitError>),
     ) -> Result<(), Arc<StorageError>> {
-        let Self { commits, mut waiting } = self;
+        let Self { commits, waiting } = self;
         // A panic of the store is a failure of it: without its thread nothing could be committed any more,
         // and nobody would know why.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            store.commit_early(&commits, &mut |results| {
-                for (who, result) in waiting.drain(..).zip(results) {
+        let result = catch_unwind(AssertUnwindSafe(|| store.commit(&commits)))
+            .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
+        match result {
+            Ok(results) => {
+                for (who, result) in waiting.into_iter().zip(results) {
                     tell(who, result.map_err(CommitError::Refused));
                 }
-            })
-        }))
-        .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
-        result.map_err(|error| {
-            tracing::error!(commits = commits.len(), error = %Chain(&error), "the storage has failed");
-            let error = Arc::new(error);
-            for who in waiting {
-                tell(who, Err(CommitError::Storage(Arc::clone(&error))));
+                Ok(())
             }
-            error
-        })
+            Err(error) => {
+                tracing::error!(commits = commits.len(), error = %Chain(&error), "the storage has failed");
+                let error = Arc::new(error);
+                for who in waiting {
+                    tell(who, Err(CommitError::Storage(Arc::clone(&error))));
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -150,22 +152,52 @@ impl<W> Default for Batch<W> {
     }
 }
 
-fn run(store: &dyn Store, queue: &mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
-    while let Ok(first) = queue.recv() {
-        let mut batch = Batch::new();
-        batch.push(first.realm, first.commit, first.done);
-        while !batch.is_full()
-            && let Ok(job) = queue.try_recv()
-        {
-            batch.push(job.realm, job.commit, job.done);
-        }
-        let result = batch.commit(store, |done: Done, result| {
-            // One realm that panics is no reason to commit nothing any more for the others.
-            if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-                tracing::error!("a realm has panicked: a fault of the server, to be reported");
+fn run(store: &Arc<dyn Store>, queue: &mpsc::Receiver<Job>, failure: &watch::Sender<bool>) {
+    // One request is enough: whoever takes it looks whether a checkpoint is still due.
+    let (request, requests) = mpsc::sync_channel(1);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("checkpoints".to_owned())
+            .spawn_scoped(scope, move || make_checkpoints(&**store, &requests, failure))
+            .expect("a thread can be started");
+        while let Ok(first) = queue.recv() {
+            let mut batch = Batch::new();
+            batch.push(first.realm, first.commit, first.done);
+            while !batch.is_full()
+                && let Ok(job) = queue.try_recv()
+            {
+                batch.push(job.realm, job.commit, job.done);
             }
-        });
-        if result.is_err() {
+            let result = batch.commit(&**store, |done: Done, result| {
+                // One realm that panics is no reason to commit nothing any more for the others.
+                if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+                    tracing::error!("a realm has panicked: a fault of the server, to be reported");
+                }
+            });
+            if result.is_err() {
+                failure.send_replace(true);
+            } else if store.is_checkpoint_due() {
+                // If one is requested already, that is as good.
+                let _ = request.try_send(());
+            }
+        }
+        drop(request);
+    });
+}
+
+fn make_checkpoints(
+    store: &dyn Store,
+    requests: &mpsc::Receiver<()>,
+    failure: &watch::Sender<bool>,
+) {
+    while requests.recv().is_ok() {
+        if !store.is_checkpoint_due() {
+            continue;
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| store.checkpoint()))
+            .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));
+        if let Err(error) = result {
+            tracing::error!(error = %Chain(&error), "the storage has failed at a checkpoint");
             failure.send_replace(true);
         }
     }

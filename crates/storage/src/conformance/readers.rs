@@ -27,6 +27,11 @@ pub fn a_reader_sees_all_of_a_commit_or_nothing<S: Store>(store: &S) {
                 assert_eq!(check_one_state(store, &realm, last), ROUNDS);
             });
         }
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                store.checkpoint().unwrap();
+            }
+        });
         for round in 1..ROUNDS {
             commit(store, &realm, step(round));
         }

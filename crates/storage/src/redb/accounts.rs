@@ -1,102 +1,110 @@
 //! Users, sessions and secrets.
 
-use redb::ReadableTable as _;
+use std::ops::Bound;
 
-use super::batch::Tables;
-use super::{RedbStore, backend, key, record};
+use super::batch::Draft;
+use super::redo::Recordable as _;
+use super::snapshot::Snapshot;
+use super::{RedbStore, key, record};
 use crate::account::{Accounts, LoginSession, User};
 use crate::store::StorageError;
 
 impl Accounts for RedbStore {
     fn secret(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StorageError> {
-        // Nearly always it is there, and then nobody needs to wait for a write transaction.
-        if let Some(value) = self.snapshot()?.table(key::SECRETS)?.get(name).map_err(backend)? {
-            return Ok(record::decode_bytes(value.value())?.to_vec());
+        let find = |snapshot: &Snapshot| match snapshot.get(&key::SECRETS, name)? {
+            Some(value) => Ok(Some(record::decode_bytes(&value)?.to_vec())),
+            None => Ok(None),
+        };
+        // Nearly always it is there, and then nobody needs to wait for others who write.
+        if let Some(secret) = find(&self.snapshot()?)? {
+            return Ok(secret);
         }
-        self.change(|tables| {
-            if let Some(value) = tables.secrets.get(name)? {
-                return Ok(record::decode_bytes(value.value())?.to_vec());
+        self.change(|draft| {
+            if let Some(secret) = find(&draft.snapshot)? {
+                return Ok(secret);
             }
-            let value = record::encode_bytes(proposal);
-            tables.secrets.put(&mut tables.redo, name, &value)?;
+            draft.put(&key::SECRETS, name, &record::encode_bytes(proposal));
             Ok(proposal.to_vec())
         })
     }
 
     fn put_user(&self, user: &User) -> Result<(), StorageError> {
-        self.change(|tables| tables.put_user(user))
+        self.change(|draft| {
+            draft.put_user(user);
+            Ok(())
+        })
     }
 
     fn user(&self, id: &str) -> Result<Option<User>, StorageError> {
-        let value = self.snapshot()?.table(key::USERS)?.get(id).map_err(backend)?;
-        value.map(|value| record::decode_user(id, value.value())).transpose()
+        let value = self.snapshot()?.get(&key::USERS, id)?;
+        value.map(|value| record::decode_user(id, &value)).transpose()
     }
 
     fn create_user(&self, user: &User, session: &LoginSession) -> Result<(), StorageError> {
-        self.change(|tables| {
-            tables.put_user(user)?;
-            tables.put_session(session)
+        self.change(|draft| {
+            draft.put_user(user);
+            draft.put_session(session)
         })
     }
 
     fn put_session(&self, session: &LoginSession) -> Result<(), StorageError> {
-        self.change(|tables| tables.put_session(session))
+        self.change(|draft| draft.put_session(session))
     }
 
     fn session(&self, id: &str) -> Result<Option<LoginSession>, StorageError> {
-        let value = self.snapshot()?.table(key::SESSIONS)?.get(id).map_err(backend)?;
-        value.map(|value| record::decode_session(id, value.value())).transpose()
+        let value = self.snapshot()?.get(&key::SESSIONS, id)?;
+        value.map(|value| record::decode_session(id, &value)).transpose()
     }
 
     fn revoke_session(&self, id: &str) -> Result<bool, StorageError> {
-        self.change(|tables| tables.remove_session(id))
+        self.change(|draft| draft.remove_session(id))
     }
 
     fn delete_user(&self, id: &str) -> Result<bool, StorageError> {
-        self.change(|tables| {
-            let known = tables.users.remove(&mut tables.redo, id)?.is_some();
-            for session in tables.sessions_of(id)? {
-                tables.remove_session(&session)?;
+        self.change(|draft| {
+            let known = draft.remove(&key::USERS, id)?.is_some();
+            for session in draft.snapshot.sessions_of(id)? {
+                draft.remove_session(&session)?;
             }
             Ok(known)
         })
     }
 }
 
-impl Tables<'_> {
-    fn put_user(&mut self, user: &User) -> Result<(), StorageError> {
-        let value = record::encode_user(user);
-        self.users.put(&mut self.redo, &user.id, &value)
+impl Draft {
+    fn put_user(&mut self, user: &User) {
+        self.put(&key::USERS, &user.id, &record::encode_user(user));
     }
 
     fn put_session(&mut self, session: &LoginSession) -> Result<(), StorageError> {
         let id = session.id.as_str();
         // It may have been another user's.
         self.remove_session(id)?;
-        let value = record::encode_session(session);
-        self.sessions.put(&mut self.redo, id, &value)?;
-        self.user_sessions.put(&mut self.redo, (&session.user_id, id), ())
+        self.put(&key::SESSIONS, id, &record::encode_session(session));
+        self.put(&key::USER_SESSIONS, (&session.user_id, id), ());
+        Ok(())
     }
 
     /// Whether there was one.
     fn remove_session(&mut self, id: &str) -> Result<bool, StorageError> {
-        let Some(session) = self
-            .sessions
-            .remove(&mut self.redo, id)?
-            .map(|value| record::decode_session(id, value.value()))
-            .transpose()?
-        else {
-            return Ok(false);
-        };
-        self.user_sessions.remove(&mut self.redo, (&session.user_id, id))?;
+        let Some(value) = self.remove(&key::SESSIONS, id)? else { return Ok(false) };
+        let session = record::decode_session(id, &value)?;
+        self.remove(&key::USER_SESSIONS, (&session.user_id, id))?;
         Ok(true)
     }
+}
 
+impl Snapshot {
     fn sessions_of(&self, user_id: &str) -> Result<Vec<String>, StorageError> {
+        // The name of the next user that there could be.
+        let next = format!("{user_id}\0");
+        let range = (Bound::Included((user_id, "")), Bound::Excluded((next.as_str(), "")));
         let mut sessions = Vec::new();
-        for item in self.user_sessions.table.range((user_id, "")..).map_err(backend)? {
-            let (key, _) = item.map_err(backend)?;
-            let (of, session) = key.value();
+        for item in self.range(&key::USER_SESSIONS, range)? {
+            let (key, _) = item?;
+            let (of, session) = <(key::Text, key::Text)>::of_bytes(&key)
+                .ok_or(StorageError::Corrupt("a session of a user"))?;
+            // Of those that are in memory, others may follow, which do not lie between the two.
             if of != user_id {
                 break;
             }

@@ -1,81 +1,63 @@
-//! Writing: the tables of one write transaction, and what was changed in them.
+//! Committing: what a batch changes, on top of what is there.
 
-use redb::WriteTransaction;
+use std::ops::Bound;
 
+use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::ServerVersion;
+use bytes::Bytes;
 
-use super::key::{self, RealmId};
+use super::key::{self, RealmId, Table};
 use super::record;
-use super::redo::{Change, Recorded, Redo, Repeat};
-use super::snapshot::read_client_file;
+use super::redo::{Change, Recordable, Redo};
+use super::snapshot::Snapshot;
 use crate::commit::CheckError;
 use crate::store::{Commit, CommitRefused, RealmKey, RealmRecord, StorageError};
 
-/// All tables; opening one for the first time makes it.
-pub(super) struct Tables<'t> {
-    pub(super) redo: Redo,
-    pub(super) meta: Recorded<'t, key::Text, u64>,
-    realms: Recorded<'t, key::Slice, key::Slice>,
-    schemas: Recorded<'t, key::Bytes8, key::Slice>,
-    entries: Recorded<'t, key::Bytes16, key::Slice>,
-    client_files: Recorded<'t, key::Bytes16, key::Slice>,
-    reciprocals: Recorded<'t, key::Bytes24, key::Slice>,
-    objects: Recorded<'t, key::Slice, key::Slice>,
-    pub(super) users: Recorded<'t, key::Text, key::Slice>,
-    pub(super) sessions: Recorded<'t, key::Text, key::Slice>,
-    pub(super) user_sessions: Recorded<'t, (key::Text, key::Text), ()>,
-    pub(super) secrets: Recorded<'t, key::Text, key::Slice>,
+/// A state of the store that nobody else sees yet.
+pub(super) struct Draft {
+    pub(super) snapshot: Snapshot,
+    redo: Redo,
 }
 
-impl<'t> Tables<'t> {
+impl Draft {
     /// `max_redo_len` is how much of what changes is written down, in bytes.
-    pub(super) fn open(
-        transaction: &'t WriteTransaction,
-        max_redo_len: usize,
-    ) -> Result<Self, StorageError> {
-        // The numbers are part of the log's format.
-        Ok(Self {
-            redo: Redo::new(max_redo_len),
-            meta: Recorded::open(transaction, key::META, 0)?,
-            realms: Recorded::open(transaction, key::REALMS, 1)?,
-            schemas: Recorded::open(transaction, key::SCHEMAS, 2)?,
-            entries: Recorded::open(transaction, key::ENTRIES, 3)?,
-            client_files: Recorded::open(transaction, key::CLIENT_FILES, 4)?,
-            reciprocals: Recorded::open(transaction, key::RECIPROCALS, 5)?,
-            objects: Recorded::open(transaction, key::OBJECTS, 6)?,
-            users: Recorded::open(transaction, key::USERS, 7)?,
-            sessions: Recorded::open(transaction, key::SESSIONS, 8)?,
-            user_sessions: Recorded::open(transaction, key::USER_SESSIONS, 9)?,
-            secrets: Recorded::open(transaction, key::SECRETS, 10)?,
-        })
+    pub(super) fn new(snapshot: Snapshot, max_redo_len: usize) -> Self {
+        Self { snapshot, redo: Redo::new(max_redo_len) }
     }
 
-    /// What was changed.
-    pub(super) fn into_redo(self) -> Redo {
-        self.redo
+    /// What was changed, in bytes; `None` if they are too long.
+    pub(super) fn redo(&self) -> Option<&[u8]> {
+        self.redo.bytes()
     }
 
-    /// Makes changes again that were made once.
-    pub(super) fn repeat(&mut self, mut changes: &[u8]) -> Result<(), StorageError> {
-        let mut tables = [
-            &mut self.meta as &mut dyn Repeat,
-            &mut self.realms,
-            &mut self.schemas,
-            &mut self.entries,
-            &mut self.client_files,
-            &mut self.reciprocals,
-            &mut self.objects,
-            &mut self.users,
-            &mut self.sessions,
-            &mut self.user_sessions,
-            &mut self.secrets,
-        ];
-        while !changes.is_empty() {
-            let change = Change::read(&mut changes)?;
-            let table = tables.iter_mut().find(|table| table.number() == change.table);
-            table.ok_or(StorageError::Corrupt("a table in the log"))?.repeat(&change)?;
+    #[expect(clippy::needless_pass_by_value, reason = "keys and values are numbers and references")]
+    pub(super) fn put<K: Recordable + redb::Key, V: Recordable>(
+        &mut self,
+        table: &Table<K, V>,
+        key: K::SelfType<'_>,
+        value: V::SelfType<'_>,
+    ) {
+        let (key, value) = (K::to_bytes(&key), V::to_bytes(&value));
+        self.apply(Change { table: table.number, key: &key, value: Some(&value) });
+    }
+
+    /// What was there; without it there is no change.
+    pub(super) fn remove<K: Recordable + redb::Key, V: Recordable>(
+        &mut self,
+        table: &Table<K, V>,
+        key: K::SelfType<'_>,
+    ) -> Result<Option<Bytes>, StorageError> {
+        let name = K::to_bytes(&key).into_owned();
+        let removed = self.snapshot.get(table, key)?;
+        if removed.is_some() {
+            self.apply(Change { table: table.number, key: &name, value: None });
         }
-        Ok(())
+        Ok(removed)
+    }
+
+    fn apply(&mut self, change: Change<'_>) {
+        self.redo.push(change);
+        self.snapshot.active.apply(change);
     }
 
     /// Checks and writes commits; the answers are in their order.
@@ -92,14 +74,14 @@ impl<'t> Tables<'t> {
         key: &RealmKey,
         commit: &Commit,
     ) -> Result<Result<(), CommitRefused>, StorageError> {
-        let (id, before) = match self.find(key) {
+        let (id, before) = match self.snapshot.find(key) {
             Ok(Some((id, record))) => (Some(id), record),
             Ok(None) => (None, RealmRecord::default()),
             Err(StorageError::Corrupt(what)) => return Ok(Err(CommitRefused::Damaged(what))),
             Err(error) => return Err(error),
         };
         let checked = commit.check(&before, |ident| match id {
-            Some(id) => read_client_file(&self.client_files.table, id, ident),
+            Some(id) => self.snapshot.client_file_of(id, ident),
             None => Ok(None),
         });
         match checked {
@@ -116,15 +98,13 @@ impl<'t> Tables<'t> {
         }
     }
 
-    fn find(&self, key: &RealmKey) -> Result<Option<(RealmId, RealmRecord)>, StorageError> {
-        let value = self.realms.get(key.as_bytes())?;
-        value.map(|value| record::decode_realm(value.value())).transpose()
-    }
-
     fn next_realm(&mut self) -> Result<RealmId, StorageError> {
-        let next = self.meta.get(key::NEXT_REALM)?.map_or(1, |id| id.value());
-        let after = next.checked_add(1).ok_or(StorageError::Corrupt("the next realm's id"))?;
-        self.meta.put(&mut self.redo, key::NEXT_REALM, after)?;
+        const DAMAGED: StorageError = StorageError::Corrupt("the next realm's id");
+        let next = match self.snapshot.get(&key::META, key::NEXT_REALM)? {
+            Some(next) => u64::of_bytes(&next).ok_or(DAMAGED)?,
+            None => 1,
+        };
+        self.put(&key::META, key::NEXT_REALM, next.checked_add(1).ok_or(DAMAGED)?);
         Ok(RealmId(next))
     }
 
@@ -136,41 +116,49 @@ impl<'t> Tables<'t> {
         before: &RealmRecord,
         after: &RealmRecord,
     ) -> Result<(), StorageError> {
-        let redo = &mut self.redo;
-        let value = record::encode_realm(id, after);
-        self.realms.put(redo, key.as_bytes(), &value)?;
+        self.put(&key::REALMS, key.as_bytes(), &record::encode_realm(id, after));
         for (entry, cumulative_len) in commit.entries_with_len(before) {
             let value = record::encode_entry(entry, cumulative_len);
-            self.entries.put(redo, &id.entry(entry.version.version), &value)?;
+            self.put(&key::ENTRIES, &id.entry(entry.version.version), &value);
         }
         for (ident, file) in &commit.client_files {
             let value = record::encode_client_file(file);
-            self.client_files.put(redo, &id.client_file(*ident), &value)?;
+            self.put(&key::CLIENT_FILES, &id.client_file(*ident), &value);
         }
         for (ident, until) in &commit.forget_reciprocals {
-            let first = id.reciprocal(*ident, ServerVersion(0));
-            let last = id.reciprocal(*ident, *until);
-            self.reciprocals.remove_range(redo, &first, &last)?;
+            self.forget_reciprocals(id, *ident, *until)?;
         }
         for (ident, version, form) in &commit.reciprocals {
             let value = record::encode_bytes(form);
-            self.reciprocals.put(redo, &id.reciprocal(*ident, *version), &value)?;
+            self.put(&key::RECIPROCALS, &id.reciprocal(*ident, *version), &value);
         }
         for (row, object) in &commit.objects {
             let key = id.object(row);
             match object {
-                Some(object) => self.objects.put(redo, &key, &record::encode_bytes(object))?,
-                None => drop(self.objects.remove(redo, &key)?),
+                Some(object) => self.put(&key::OBJECTS, &key, &record::encode_bytes(object)),
+                None => drop(self.remove(&key::OBJECTS, &key)?),
             }
         }
         match &commit.schema {
             None => (),
-            Some(schema) if schema.is_empty() => {
-                self.schemas.remove(redo, &id.schema())?;
-            }
-            Some(schema) => {
-                self.schemas.put(redo, &id.schema(), &record::encode_bytes(schema))?;
-            }
+            Some(schema) if schema.is_empty() => drop(self.remove(&key::SCHEMAS, &id.schema())?),
+            Some(schema) => self.put(&key::SCHEMAS, &id.schema(), &record::encode_bytes(schema)),
+        }
+        Ok(())
+    }
+
+    fn forget_reciprocals(
+        &mut self,
+        id: RealmId,
+        ident: FileIdent,
+        until: ServerVersion,
+    ) -> Result<(), StorageError> {
+        let (first, last) = (id.reciprocal(ident, ServerVersion(0)), id.reciprocal(ident, until));
+        let snapshot = self.snapshot.clone();
+        let range = (Bound::Included(&first), Bound::Included(&last));
+        for item in snapshot.range(&key::RECIPROCALS, range)? {
+            let (key, _) = item?;
+            self.apply(Change { table: key::RECIPROCALS.number, key: &key, value: None });
         }
         Ok(())
     }

@@ -12,19 +12,30 @@ pub(super) type Bytes24 = &'static [u8; 24];
 pub(super) type Slice = &'static [u8];
 pub(super) type Text = &'static str;
 
-pub(super) const META: TableDefinition<Text, u64> = TableDefinition::new("meta");
-pub(super) const REALMS: TableDefinition<Slice, Slice> = TableDefinition::new("realms");
-pub(super) const SCHEMAS: TableDefinition<Bytes8, Slice> = TableDefinition::new("schemas");
-pub(super) const ENTRIES: TableDefinition<Bytes16, Slice> = TableDefinition::new("entries");
-pub(super) const CLIENT_FILES: TableDefinition<Bytes16, Slice> =
-    TableDefinition::new("client_files");
-pub(super) const RECIPROCALS: TableDefinition<Bytes24, Slice> = TableDefinition::new("reciprocals");
-pub(super) const OBJECTS: TableDefinition<Slice, Slice> = TableDefinition::new("objects");
-pub(super) const USERS: TableDefinition<Text, Slice> = TableDefinition::new("users");
-pub(super) const SESSIONS: TableDefinition<Text, Slice> = TableDefinition::new("sessions");
-pub(super) const USER_SESSIONS: TableDefinition<(Text, Text), ()> =
-    TableDefinition::new("user_sessions");
-pub(super) const SECRETS: TableDefinition<Text, Slice> = TableDefinition::new("secrets");
+/// A table: what the database calls it, and its number in the log and in memory.
+pub(super) struct Table<K: redb::Key + 'static, V: redb::Value + 'static> {
+    pub(super) definition: TableDefinition<'static, K, V>,
+    pub(super) number: u8,
+}
+
+impl<K: redb::Key + 'static, V: redb::Value + 'static> Table<K, V> {
+    const fn new(name: &'static str, number: u8) -> Self {
+        Self { definition: TableDefinition::new(name), number }
+    }
+}
+
+// The numbers are part of the log's format.
+pub(super) const META: Table<Text, u64> = Table::new("meta", 0);
+pub(super) const REALMS: Table<Slice, Slice> = Table::new("realms", 1);
+pub(super) const SCHEMAS: Table<Bytes8, Slice> = Table::new("schemas", 2);
+pub(super) const ENTRIES: Table<Bytes16, Slice> = Table::new("entries", 3);
+pub(super) const CLIENT_FILES: Table<Bytes16, Slice> = Table::new("client_files", 4);
+pub(super) const RECIPROCALS: Table<Bytes24, Slice> = Table::new("reciprocals", 5);
+pub(super) const OBJECTS: Table<Slice, Slice> = Table::new("objects", 6);
+pub(super) const USERS: Table<Text, Slice> = Table::new("users", 7);
+pub(super) const SESSIONS: Table<Text, Slice> = Table::new("sessions", 8);
+pub(super) const USER_SESSIONS: Table<(Text, Text), ()> = Table::new("user_sessions", 9);
+pub(super) const SECRETS: Table<Text, Slice> = Table::new("secrets", 10);
 
 /// In `meta`: the format of the file.
 pub(super) const FORMAT: &str = "format";

@@ -8,16 +8,16 @@
 //! record        id, number, length of the contents, sum, contents, zeros up to the next page
 //! ```
 //!
-//! The file has its length from the beginning. Records have ascending numbers without gaps, in all of the life of a
-//! store, and lie one after the other behind the first page. Once the database holds all of them, the next one is
-//! written at the start again, over what is there: overwriting is cheaper to flush than appending, and nothing has to
-//! be erased, since what is left of former rounds has lower numbers.
+//! The file has its length from the beginning, and its pages are used in a circle: records lie one after the other
+//! behind the first page, and one that does not fit before the end is written behind the first page again, over what
+//! the database holds. Overwriting is cheaper to flush than appending. Records have ascending numbers without gaps, in
+//! all of the life of a store: those up to the number that the database tells are in it, and mean nothing any more.
 //!
 //! A record is flushed before the next one is begun and before anybody hears of it. So a crash can leave no more than
 //! the last one incomplete, which nobody was told of; a gap before a complete one is damage. Each record begins on a page
 //! of its own: writing one neither touches another nor makes the system read a page first.
 
-use std::io;
+use std::{io, iter};
 
 use flate2::Crc;
 use redb::StorageBackend;
@@ -32,10 +32,21 @@ pub(super) struct Log {
     id: u64,
     /// Length of the file.
     len: usize,
-    /// Where the next record goes.
+    /// Where the next record goes, if it fits there.
     end: usize,
     /// The last record's number; zero if there was none yet.
     last: u64,
+    /// Up to where the database has it.
+    released: Mark,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// The number of the last record before it.
+    pub(super) number: u64,
+    /// Where that one ends: no record after it lies between here and the end of the file, unless all begin here.
+    end: usize,
 }
 
 const PAGE_LEN: usize = 4096;
@@ -53,7 +64,7 @@ impl Log {
             Some(head) => {
                 let bytes = read_all(&*file)?;
                 // Of a database that is gone, with what only the log knows.
-                if pages(&bytes).any(|at| Record::decode(&bytes[at..], head.id).is_some()) {
+                if records(&bytes, head.id).next().is_some() {
                     return Err(Fault::Foreign);
                 }
             }
@@ -72,7 +83,7 @@ impl Log {
         }
         file.write(0, &FileHead { id, len: len as u64 }.encode())?;
         file.sync_data()?;
-        Ok(Self { file, id, len, end: PAGE_LEN, last: 0 })
+        Ok(Self::new(file, id, len, 0))
     }
 
     /// Opens the log with this id and tells, in order, the contents of the records after number `until`, which the
@@ -94,58 +105,65 @@ impl Log {
             return Err(damaged("its length"));
         }
         let bytes = read_all(&*file)?;
-        let (mut end, mut before) = (PAGE_LEN, None);
+        let mut records: Vec<_> = records(&bytes, id).filter(|it| it.number > until).collect();
+        records.sort_unstable_by_key(|record| record.number);
         let mut last = until;
-        while let Some(record) = bytes.get(end..).and_then(|rest| Record::decode(rest, id)) {
-            if before.is_some_and(|before| record.number != before + 1) {
-                break;
+        for record in records {
+            if record.number != last + 1 {
+                return Err(damaged("records are missing"));
             }
-            if record.number > last {
-                if record.number != last + 1 {
-                    return Err(damaged("records are missing at its start"));
-                }
-                tell(record.contents).map_err(Fault::of_storage)?;
-                last = record.number;
-            }
-            before = Some(record.number);
-            end += record_len(record.contents.len());
+            tell(record.contents).map_err(Fault::of_storage)?;
+            last = record.number;
         }
-        // What comes now was not finished, or is left of former rounds.
-        let is_later = |at| Record::decode(&bytes[at..], id).is_some_and(|it| it.number > last);
-        if pages(&bytes).filter(|at| *at >= end).any(is_later) {
-            return Err(damaged("a record in its middle"));
-        }
-        Ok(Self { file, id, len: bytes.len(), end, last })
+        Ok(Self::new(file, id, bytes.len(), last))
+    }
+
+    /// A log whose records the database has, or is about to have.
+    fn new(file: Box<dyn StorageBackend>, id: u64, len: usize, last: u64) -> Self {
+        let released = Mark { number: last, end: PAGE_LEN };
+        Self { file, id, len, end: PAGE_LEN, last, released }
     }
 
     /// Makes a record durable. Only for what [has room](Self::has_room).
     pub(super) fn append(&mut self, contents: &[u8]) -> io::Result<()> {
-        debug_assert!(self.has_room(contents.len()), "a record would be cut off");
-        let number = self.last + 1;
-        let record = Record { number, contents }.encode(self.id);
-        self.file.write(self.end as u64, &record)?;
+        let record = Record { number: self.last + 1, contents }.encode(self.id);
+        let at = self.place(record.len()).ok_or(io::ErrorKind::StorageFull)?;
+        self.file.write(at as u64, &record)?;
         self.file.sync_data()?;
-        (self.end, self.last) = (self.end + record.len(), number);
+        (self.end, self.last) = (at + record.len(), self.last + 1);
         Ok(())
     }
 
-    /// The database holds all records durably: the next one goes to the start.
-    pub(super) fn restart(&mut self) {
-        self.end = PAGE_LEN;
+    /// Behind the last record.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { number: self.last, end: self.end }
+    }
+
+    /// The database holds all records up to a mark durably: their place can be used again.
+    pub(super) fn release(&mut self, mark: Mark) {
+        self.released = mark;
+        if !self.is_begun() {
+            (self.end, self.released.end) = (PAGE_LEN, PAGE_LEN);
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    /// The last record's number.
-    pub(super) fn last(&self) -> u64 {
-        self.last
+    /// Whether there are records that the database does not hold.
+    pub(super) fn is_begun(&self) -> bool {
+        self.last > self.released.number
     }
 
-    /// Whether there are records since the last [`restart`](Self::restart).
-    pub(super) fn is_begun(&self) -> bool {
-        self.end > PAGE_LEN
+    /// Whether so much is used that it is time to [release](Self::release) it.
+    pub(super) fn is_filling(&self) -> bool {
+        let used = if self.has_wrapped() {
+            self.len - PAGE_LEN - (self.released.end - self.end)
+        } else {
+            self.end - self.released.end
+        };
+        used > self.len / 2
     }
 
     /// How much fits into a log without records.
@@ -154,7 +172,22 @@ impl Log {
     }
 
     pub(super) fn has_room(&self, contents_len: usize) -> bool {
-        contents_len <= self.max_len() && record_len(contents_len) <= self.len - self.end
+        contents_len <= self.max_len() && self.place(record_len(contents_len)).is_some()
+    }
+
+    /// Where so many bytes can be written.
+    fn place(&self, len: usize) -> Option<usize> {
+        let fits = |at: usize, end: usize| (len <= end - at).then_some(at);
+        if self.has_wrapped() {
+            fits(self.end, self.released.end)
+        } else {
+            fits(self.end, self.len).or_else(|| fits(PAGE_LEN, self.released.end))
+        }
+    }
+
+    /// Whether the next record lies before those that came first.
+    fn has_wrapped(&self) -> bool {
+        self.is_begun() && self.end <= self.released.end
     }
 }
 
@@ -235,9 +268,19 @@ fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
     Some(found)
 }
 
-/// Where records can begin.
-fn pages(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    (PAGE_LEN..bytes.len()).step_by(PAGE_LEN)
+/// All complete records, in the order of their places.
+fn records(bytes: &[u8], id: u64) -> impl Iterator<Item = Record<'_>> {
+    let mut at = PAGE_LEN;
+    iter::from_fn(move || {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let record = Record::decode(rest, id);
+            at += record.as_ref().map_or(PAGE_LEN, |record| record_len(record.contents.len()));
+            if record.is_some() {
+                return record;
+            }
+        }
+        None
+    })
 }
 
 fn read_start(file: &dyn StorageBackend) -> io::Result<Vec<u8>> {

@@ -8,13 +8,13 @@ use std::sync::{Mutex, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase as _, StorageBackend,
-    TableHandle as _,
+    Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend, TableHandle as _,
 };
 
-use super::batch::Tables;
 use super::log::Log;
-use super::{RedbStore, flush, key};
+use super::snapshot::Snapshot;
+use super::tables::Tables;
+use super::{RedbStore, backend, flush, key};
 use crate::store::StorageError;
 
 /// The format that this version writes. It reads all before it, and makes their files its own: a version that knows
@@ -30,9 +30,9 @@ const FILE_NAME: &str = "realms.redb";
 /// one page for about a hundred leaves, and little enough for a small machine.
 const CACHE_LEN: usize = 128 << 20;
 
-/// How long a log is, if nothing else is said: long enough that flushing the database is rare, and repeated within a
-/// fraction of a second.
-const LOG_LEN: usize = 4 << 20;
+/// How long a log is, if nothing else is said: long enough that few pages of the database are written again and again,
+/// and repeated within a fraction of a second.
+const LOG_LEN: usize = 16 << 20;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -114,9 +114,9 @@ impl RedbOptions {
         Self { cache_len: bytes, ..self }
     }
 
-    /// How long the log of a new store is, in bytes; 4 MiB unless told, and never less than 8 KiB. A longer one is full
-    /// less often and then the database is flushed, which takes longer than a commit; opening after a crash repeats
-    /// all of it. The log of an existing store keeps its length.
+    /// How long the log of a new store is, in bytes; 16 MiB unless told, and never less than 8 KiB. With a longer one
+    /// there are fewer checkpoints, and less is written in all; but opening after a crash repeats all of it, and as much
+    /// is kept in memory. The log of an existing store keeps its length.
     #[must_use]
     pub fn log_len(self, bytes: usize) -> Self {
         Self { log_len: bytes, ..self }
@@ -235,10 +235,12 @@ impl RedbOptions {
         if paired.is_none() {
             pair(&database, &log).map_err(|error| Fault::of_storage(error).at(path))?;
         }
+        let base = database.begin_read().map_err(|error| Fault::new(error).at(path))?;
         Ok(RedbStore {
+            snapshot: RwLock::new(Snapshot::new(base)),
             database,
             log: Mutex::new(log),
-            catching_up: RwLock::default(),
+            checkpointing: Mutex::new(()),
             stopped: AtomicBool::new(false),
         })
     }
@@ -259,7 +261,7 @@ fn find_log(database: &Database) -> Result<Option<Paired>, Fault> {
     let mut has_meta = false;
     for table in reading.list_tables().map_err(Fault::new)? {
         has_tables = true;
-        has_meta |= table.name() == key::META.name();
+        has_meta |= table.name() == key::META.definition.name();
     }
     if !has_tables {
         return Ok(None);
@@ -267,7 +269,7 @@ fn find_log(database: &Database) -> Result<Option<Paired>, Fault> {
     if !has_meta {
         return Err(Fault::Foreign);
     }
-    let meta = reading.open_table(key::META).map_err(|_| Fault::Foreign)?;
+    let meta = reading.open_table(key::META.definition).map_err(|_| Fault::Foreign)?;
     let number = |name| {
         let number = meta.get(name).map_err(Fault::new)?;
         Ok::<_, Fault>(number.map(|number| number.value()))
@@ -291,30 +293,28 @@ fn recover(
     until: u64,
 ) -> Result<Log, Fault> {
     let transaction = database.begin_write().map_err(Fault::new)?;
-    let mut tables = Tables::open(&transaction, 0).map_err(Fault::of_storage)?;
-    let mut log = Log::open(file, id, until, |changes| tables.repeat(changes))?;
+    let mut tables = Tables::open(&transaction).map_err(Fault::of_storage)?;
+    let log = Log::open(file, id, until, |changes| tables.repeat(changes))?;
     drop(tables);
-    if log.last() > until {
-        flush(transaction, &mut log).map_err(Fault::of_storage)?;
+    let last = log.mark().number;
+    if last > until {
+        flush(transaction, last).map_err(Fault::of_storage)?;
     } else {
         transaction.abort().map_err(Fault::new)?;
-        log.restart();
     }
     Ok(log)
 }
 
 /// Makes a log the one of this database, and the database one of this format.
 fn pair(database: &Database, log: &Log) -> Result<(), StorageError> {
-    let mut transaction = database.begin_write().map_err(super::backend)?;
-    transaction.set_durability(Durability::Immediate).map_err(super::backend)?;
-    transaction.set_quick_repair(true);
-    let mut tables = Tables::open(&transaction, 0)?;
-    let facts = [(key::FORMAT, FORMAT), (key::LOG, log.id()), (key::LOG_UNTIL, log.last())];
-    for (name, number) in facts {
-        tables.meta.table.insert(name, number).map_err(super::backend)?;
+    let transaction = database.begin_write().map_err(backend)?;
+    drop(Tables::open(&transaction)?);
+    let mut meta = transaction.open_table(key::META.definition).map_err(backend)?;
+    for (name, number) in [(key::FORMAT, FORMAT), (key::LOG, log.id())] {
+        meta.insert(name, number).map_err(backend)?;
     }
-    drop(tables);
-    transaction.commit().map_err(super::backend)
+    drop(meta);
+    flush(transaction, log.mark().number)
 }
 
 /// An [`OpenError`] without the path.

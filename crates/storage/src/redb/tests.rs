@@ -1,6 +1,6 @@
+mod checkpoint;
 mod crash;
 mod damage;
 mod disks;
-mod early;
 mod files;
 mod log;

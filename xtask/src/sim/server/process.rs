@@ -237,6 +237,7 @@ impl Process {
                 self.answer(now, asker, Answer::Scanned(Box::new(result)));
             }
             Work::Commit => self.commit(now),
+            Work::Checkpoint => self.checkpoint(now),
             Work::Resume(number) => self.tell(now, number, Input::Resumed),
             Work::Tell(number, input) => self.tell(now, number, *input),
             Work::Answer(asker, answer) => self.on_answer(now, asker, answer),
@@ -270,8 +271,17 @@ impl Process {
         }
         if result.is_err() {
             self.end(now);
+        } else if self.store.is_checkpoint_due() {
+            self.plan(now, Work::Checkpoint);
         }
         self.start_batch(now);
+    }
+
+    /// The thread that makes checkpoints does its work; nothing else happens meanwhile here.
+    fn checkpoint(&mut self, now: Time) {
+        if self.store.is_checkpoint_due() && self.store.checkpoint().is_err() {
+            self.end(now);
+        }
     }
 
     /// Ends the process if the store answers nothing any more, since something else than a commit has failed.

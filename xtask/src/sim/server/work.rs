@@ -44,6 +44,8 @@ pub(super) enum Work {
     Scan(RealmNumber, Asker, Box<StoreScan>),
     /// The committer's batch is made durable.
     Commit,
+    /// The store is asked whether a checkpoint is due.
+    Checkpoint,
     /// The rest of a long queue has waited.
     Resume(RealmNumber),
     /// The actor hears of something.
@@ -88,6 +90,7 @@ impl Work {
             Self::Read(..) | Self::Scan(..) => 400,
             Self::Compute(..) => 1000,
             Self::Commit | Self::Resume(_) => 3000,
+            Self::Checkpoint => 100_000,
             Self::Retire(_) | Self::Begin => 0,
             Self::Die | Self::Stop => 1_000_000,
         })

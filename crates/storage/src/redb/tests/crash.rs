@@ -26,12 +26,12 @@ const KEEPS: [[Keeps; 2]; 4] = [
     [Keeps::Some(3), Keeps::Some(4)],
 ];
 
-fn realms() -> [RealmKey; 2] {
+pub(super) fn realms() -> [RealmKey; 2] {
     [key("first"), key("second")]
 }
 
 /// A batch for two realms that touches every table; some of it grows the file.
-fn batch(step: u64) -> Vec<(RealmKey, Commit)> {
+pub(super) fn batch(step: u64) -> Vec<(RealmKey, Commit)> {
     realms().into_iter().map(|realm| (realm, commit(step))).collect()
 }
 
@@ -52,30 +52,32 @@ fn commit(step: u64) -> Commit {
     commit
 }
 
-/// One step: a batch, then a change of the accounts.
-fn carry_out(
+/// One step: a batch, a change of the accounts, and in every other one a checkpoint in between.
+pub(super) fn carry_out(
     store: &(impl Store + crate::account::Accounts),
     step: u64,
 ) -> Result<(), StorageError> {
     carry_out_telling(store, step, || ())
 }
 
-/// The same; tells when the batch is said to be durable.
+/// The same; tells when the batch is acknowledged.
 fn carry_out_telling(
     store: &(impl Store + crate::account::Accounts),
     step: u64,
-    mut durable: impl FnMut(),
+    acknowledged: impl FnOnce(),
 ) -> Result<(), StorageError> {
-    store.commit_early(&batch(step), &mut |answers| {
-        assert_eq!(answers, [Ok(()), Ok(())]);
-        durable();
-    })?;
+    assert_eq!(store.commit(&batch(step))?, [Ok(()), Ok(())]);
+    acknowledged();
+    if step % 2 == 1 {
+        store.checkpoint()?;
+    }
     store.create_user(&user(&step.to_string()), &session(&step.to_string(), &step.to_string()))
 }
 
-type Everything = (RealmRecord, Vec<(u64, Bytes)>, Vec<(Vec<u8>, Bytes)>, Vec<(u64, Bytes)>);
+pub(super) type Everything =
+    (RealmRecord, Vec<(u64, Bytes)>, Vec<(Vec<u8>, Bytes)>, Vec<(u64, Bytes)>);
 
-fn everything<S: Store>(store: &S, realm: &RealmKey) -> Everything {
+pub(super) fn everything<S: Store>(store: &S, realm: &RealmKey) -> Everything {
     let record = store.realm(realm).unwrap();
     let file = store.client_file(realm, FIRST).unwrap();
     assert_eq!(file.is_some(), record.revision > 0);

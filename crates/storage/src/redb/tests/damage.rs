@@ -3,7 +3,7 @@
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::ServerVersion;
 use proptest::prelude::*;
-use redb::{TableDefinition, WriteTransaction};
+use redb::{Database, WriteTransaction};
 use tempfile::{TempDir, tempdir};
 
 use crate::account::Accounts as _;
@@ -31,10 +31,15 @@ fn store() -> (RedbStore, TempDir) {
     (store, dir)
 }
 
-fn change(store: &RedbStore, change: impl FnOnce(&WriteTransaction)) {
-    let transaction = store.database.begin_write().unwrap();
+/// The same store with something else in its database.
+fn change(store: RedbStore, dir: &TempDir, change: impl FnOnce(&WriteTransaction)) -> RedbStore {
+    drop(store);
+    let database = Database::open(dir.path().join("realms.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
     change(&transaction);
     transaction.commit().unwrap();
+    drop(database);
+    RedbStore::in_dir(dir.path()).unwrap()
 }
 
 #[track_caller]
@@ -44,19 +49,28 @@ fn check_corrupt<T: std::fmt::Debug>(result: &Result<T, StorageError>) {
 
 #[test]
 fn a_damaged_value_is_reported_wherever_it_is_read() {
-    let (store, _dir) = store();
+    let (store, dir) = store();
     let id = RealmId(1);
-    change(&store, |tx| {
+    let store = change(store, &dir, |tx| {
         let bad: &[u8] = b"\x07not a record";
-        tx.open_table(key::SCHEMAS).unwrap().insert(&id.schema(), bad).unwrap();
-        tx.open_table(key::ENTRIES).unwrap().insert(&id.entry(ServerVersion(2)), bad).unwrap();
-        tx.open_table(key::CLIENT_FILES).unwrap().insert(&id.client_file(FIRST), bad).unwrap();
+        tx.open_table(key::SCHEMAS.definition).unwrap().insert(&id.schema(), bad).unwrap();
+        tx.open_table(key::ENTRIES.definition)
+            .unwrap()
+            .insert(&id.entry(ServerVersion(2)), bad)
+            .unwrap();
+        tx.open_table(key::CLIENT_FILES.definition)
+            .unwrap()
+            .insert(&id.client_file(FIRST), bad)
+            .unwrap();
         let form = id.reciprocal(FIRST, ServerVersion(1));
-        tx.open_table(key::RECIPROCALS).unwrap().insert(&form, bad).unwrap();
-        tx.open_table(key::OBJECTS).unwrap().insert(id.object(b"row").as_slice(), bad).unwrap();
-        tx.open_table(key::USERS).unwrap().insert("u", bad).unwrap();
-        tx.open_table(key::SESSIONS).unwrap().insert("s", bad).unwrap();
-        tx.open_table(key::SECRETS).unwrap().insert("secret", bad).unwrap();
+        tx.open_table(key::RECIPROCALS.definition).unwrap().insert(&form, bad).unwrap();
+        tx.open_table(key::OBJECTS.definition)
+            .unwrap()
+            .insert(id.object(b"row").as_slice(), bad)
+            .unwrap();
+        tx.open_table(key::USERS.definition).unwrap().insert("u", bad).unwrap();
+        tx.open_table(key::SESSIONS.definition).unwrap().insert("s", bad).unwrap();
+        tx.open_table(key::SECRETS.definition).unwrap().insert("secret", bad).unwrap();
     });
     let realm = key("damaged");
     check_corrupt(&store.realm(&realm));
@@ -74,10 +88,13 @@ fn a_damaged_value_is_reported_wherever_it_is_read() {
 
 #[test]
 fn a_damaged_realm_stops_alone() {
-    let (store, _dir) = store();
-    change(&store, |tx| {
+    let (store, dir) = store();
+    let store = change(store, &dir, |tx| {
         let short: &[u8] = &[1, 0, 0];
-        tx.open_table(key::REALMS).unwrap().insert(b"damaged".as_slice(), short).unwrap();
+        tx.open_table(key::REALMS.definition)
+            .unwrap()
+            .insert(b"damaged".as_slice(), short)
+            .unwrap();
     });
     let batch = ["damaged", "sound"].map(|name| (key(name), append(1, 4, &[b"four"])));
     let answers = store.commit(&batch).unwrap();
@@ -88,11 +105,17 @@ fn a_damaged_realm_stops_alone() {
 
 #[test]
 fn a_missing_record_is_not_taken_for_none() {
-    let (store, _dir) = store();
+    let (store, dir) = store();
     let id = RealmId(1);
-    change(&store, |tx| {
-        tx.open_table(key::ENTRIES).unwrap().remove(&id.entry(ServerVersion(2))).unwrap();
-        tx.open_table(key::CLIENT_FILES).unwrap().remove(&id.client_file(FIRST)).unwrap();
+    let store = change(store, &dir, |tx| {
+        tx.open_table(key::ENTRIES.definition)
+            .unwrap()
+            .remove(&id.entry(ServerVersion(2)))
+            .unwrap();
+        tx.open_table(key::CLIENT_FILES.definition)
+            .unwrap()
+            .remove(&id.client_file(FIRST))
+            .unwrap();
     });
     let realm = key("damaged");
     let cases = [(0, 3, true), (1, 2, true), (1, 3, true), (0, 1, false), (2, 3, false)];
@@ -109,13 +132,13 @@ fn a_missing_record_is_not_taken_for_none() {
 
 #[test]
 fn sums_that_do_not_add_up_are_reported() {
-    let (store, _dir) = store();
+    let (store, dir) = store();
     let realm = key("damaged");
     let entries = store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000).unwrap();
     let wrong = record::encode_entry(&entries[1], 1_000_000);
-    change(&store, |tx| {
+    let store = change(store, &dir, |tx| {
         let key = RealmId(1).entry(ServerVersion(2));
-        tx.open_table(key::ENTRIES).unwrap().insert(&key, wrong.as_slice()).unwrap();
+        tx.open_table(key::ENTRIES.definition).unwrap().insert(&key, wrong.as_slice()).unwrap();
     });
     check_corrupt(&store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000));
 }
@@ -123,11 +146,12 @@ fn sums_that_do_not_add_up_are_reported() {
 #[test]
 fn the_format_is_needed() {
     let (store, dir) = store();
-    change(&store, |tx| {
-        let meta: TableDefinition<'_, key::Text, u64> = key::META;
-        tx.open_table(meta).unwrap().remove(key::FORMAT).unwrap();
-    });
     drop(store);
+    let database = Database::open(dir.path().join("realms.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(key::META.definition).unwrap().remove(key::FORMAT).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
     let error = RedbStore::in_dir(dir.path()).unwrap_err();
     assert!(matches!(error, super::super::OpenError::Foreign { .. }), "{error:?}");
 }

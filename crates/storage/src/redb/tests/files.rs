@@ -39,7 +39,7 @@ fn a_later_format_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("store");
     drop(RedbStore::open(&path).unwrap());
-    write(&path, META, 4);
+    write(&path, META.definition, 4);
     let error = RedbStore::open(&path).unwrap_err();
     assert!(matches!(error, OpenError::UnknownFormat { found: 4, .. }), "{error:?}");
     assert!(error.to_string().contains("format 4 and this program knows format 3"), "{error}");
@@ -61,7 +61,7 @@ fn a_file_of_format_1_becomes_one_of_format_3() {
     let database = Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     {
-        let mut files = transaction.open_table(CLIENT_FILES).unwrap();
+        let mut files = transaction.open_table(CLIENT_FILES.definition).unwrap();
         let (key, mut value) = {
             let (key, value) = files.first().unwrap().unwrap();
             (*key.value(), value.value().to_vec())
@@ -79,7 +79,7 @@ fn a_file_of_format_1_becomes_one_of_format_3() {
     assert_eq!(file, ClientFile { acknowledged: now.upload_cursor, ..now });
     drop(store);
     let database = Database::open(&path).unwrap();
-    let meta = database.begin_read().unwrap().open_table(META).unwrap();
+    let meta = database.begin_read().unwrap().open_table(META.definition).unwrap();
     assert_eq!(meta.get(FORMAT).unwrap().unwrap().value(), 3);
 }
 
@@ -102,11 +102,11 @@ fn a_file_of_format_2_gets_a_log() {
 
 /// Takes away what formats before the third have not.
 fn make_old(path: &Path, format: u64) {
-    write(path, META, format);
+    write(path, META.definition, format);
     let database = Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
     {
-        let mut meta = transaction.open_table(META).unwrap();
+        let mut meta = transaction.open_table(META.definition).unwrap();
         assert!(meta.remove(LOG).unwrap().is_some() && meta.remove(LOG_UNTIL).unwrap().is_some());
     }
     transaction.commit().unwrap();

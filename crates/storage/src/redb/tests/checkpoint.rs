@@ -1,0 +1,131 @@
+//! Checkpoints, while others go on.
+
+use std::sync::{Arc, Mutex};
+
+use super::crash::{batch, carry_out, everything, realms};
+use super::disks::{Disks, Watched};
+use crate::account::Accounts as _;
+use crate::conformance::sample::{append, commit, key, session, user};
+use crate::disk::{Disk, Keeps};
+use crate::memory::MemoryStore;
+use crate::redb::{RedbOptions, RedbStore};
+use crate::store::{StorageError, Store};
+
+const PAGE: usize = 4096;
+
+fn assert_same(store: &RedbStore, model: &MemoryStore) {
+    for realm in realms() {
+        assert!(everything(store, &realm) == everything(model, &realm), "{realm:?}");
+    }
+    let all = [(None, 10), (None, 1), (Some(&realms()[0]), 10)];
+    for (after, limit) in all {
+        assert_eq!(store.realms(after, limit).unwrap(), model.realms(after, limit).unwrap());
+    }
+}
+
+/// Part of what is read is in the database then, part in what is written, and part in neither.
+#[test]
+fn while_one_is_made_others_read_and_commit() {
+    let (database, log) = (Watched::default(), Disk::default());
+    let (disk, hook) = (database.disk.clone(), database.hook.clone());
+    let options = RedbOptions::default().log_len(256 * PAGE);
+    let store = Arc::new(options.on_backends(database, log.clone()).unwrap());
+    let model = Arc::new(MemoryStore::new());
+    let step = Arc::new(Mutex::new(0));
+    let (weak, other, steps) = (Arc::downgrade(&store), Arc::clone(&model), Arc::clone(&step));
+    hook.set(move || {
+        let Some(store) = weak.upgrade() else { return };
+        let mut step = steps.lock().unwrap();
+        assert_same(&store, &other);
+        carry_out_both(&store, &other, *step);
+        *step += 1;
+        // Whatever happens now, both are on the disk.
+        let crashed = Disks::new(disk.crashed(Keeps::Nothing), log.crashed(Keeps::Nothing));
+        assert_same(&crashed.open(256 * PAGE).unwrap(), &other);
+    });
+    for round in 0..5 {
+        {
+            let mut step = step.lock().unwrap();
+            carry_out_both(&store, &model, *step);
+            *step += 1;
+        }
+        assert_same(&store, &model);
+        store.checkpoint().unwrap();
+        assert_same(&store, &model);
+        let min = 2 * (round + 1);
+        assert!(*step.lock().unwrap() > min, "nothing was committed meanwhile");
+    }
+}
+
+fn carry_out_both(store: &RedbStore, model: &MemoryStore, step: u64) {
+    let answers = store.commit(&batch(step)).unwrap();
+    assert_eq!(model.commit(&batch(step)).unwrap(), answers);
+    let (user, session) = (user(&step.to_string()), session(&step.to_string(), "u"));
+    store.create_user(&user, &session).unwrap();
+    assert_eq!(store.session(&session.id).unwrap(), Some(session));
+    if step % 3 == 2 {
+        // Of all users, those who are in memory and those who are not.
+        assert!(store.delete_user("u").is_ok());
+        assert!((0..=step).all(|step| store.session(&step.to_string()).unwrap().is_none()));
+    }
+}
+
+#[test]
+fn one_is_due_when_the_log_is_half_full_and_not_after_it() {
+    let disks = Disks::empty();
+    let store = disks.open(11 * PAGE).unwrap();
+    let mut sizes = Vec::new();
+    for round in 0..20 {
+        assert!(!store.is_checkpoint_due());
+        let mut count = 0;
+        while !store.is_checkpoint_due() {
+            let revision = store.realm(&key("realm")).unwrap().revision;
+            commit(&store, &key("realm"), append(revision, revision + 1, &[b"changeset"]));
+            count += 1;
+        }
+        sizes.push(count);
+        store.checkpoint().unwrap();
+        store.checkpoint().unwrap();
+        let crashed = disks.crashed([Keeps::Nothing; 2]).open(11 * PAGE).unwrap();
+        assert_eq!(crashed.realm(&key("realm")).unwrap().revision, 6 * (round + 1));
+    }
+    assert!(sizes.iter().all(|size| *size == 6), "{sizes:?}");
+}
+
+#[test]
+fn what_one_has_written_is_not_needed_in_the_log() {
+    let disks = Disks::empty();
+    let store = disks.open(64 * PAGE).unwrap();
+    let model = MemoryStore::new();
+    for step in 0..3 {
+        carry_out(&store, step).unwrap();
+        carry_out(&model, step).unwrap();
+    }
+    store.checkpoint().unwrap();
+    disks.log.take_usage();
+    disks.database.take_usage();
+    store.checkpoint().unwrap();
+    let (database, log) = (disks.database.take_usage(), disks.log.take_usage());
+    assert_eq!((database.sync_count, log.sync_count), (0, 0), "there was nothing to write");
+    let mut log = disks.log.bytes();
+    log[PAGE..].fill(0);
+    let crashed = Disks::new(disks.database.crashed(Keeps::Nothing), Disk::new(log));
+    assert_same(&crashed.open(64 * PAGE).unwrap(), &model);
+}
+
+#[test]
+fn one_that_fails_stops_the_store_and_loses_nothing() {
+    let disks = Disks::empty();
+    let store = disks.open(64 * PAGE).unwrap();
+    (0..3).for_each(|step| assert_eq!(store.commit(&batch(step)).unwrap().len(), 2));
+    disks.database.set_room(Some(0));
+    assert!(matches!(store.checkpoint(), Err(StorageError::Backend(_))));
+    assert!(matches!(store.checkpoint(), Err(StorageError::Stopped)));
+    assert!(matches!(store.commit(&batch(3)), Err(StorageError::Stopped)));
+    assert!(matches!(store.realm(&realms()[0]), Err(StorageError::Stopped)));
+    drop(store);
+    let disks = disks.crashed([Keeps::Everything; 2]);
+    let model = MemoryStore::new();
+    (0..3).for_each(|step| assert_eq!(model.commit(&batch(step)).unwrap().len(), 2));
+    assert_same(&disks.open(64 * PAGE).unwrap(), &model);
+}
