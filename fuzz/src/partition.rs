@@ -11,7 +11,8 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(value.to_key_bytes(), bytes);
     }
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let limit = 128 * bytes.len().min(MAX_LEN) + 4096;
+    // An array in an array, which are two bytes, has room for four values, first as JSON and then as BSON.
+    let limit = 320 * bytes.len().min(MAX_LEN) + 4096;
     let parsed = memory::within(limit, || PartitionValue::parse(text));
     let value = match parsed {
         Ok(value) => value,
