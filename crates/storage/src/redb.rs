@@ -71,7 +71,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
@@ -154,9 +154,9 @@ impl RedbStore {
     ) -> Result<T, StorageError> {
         let mut has_waited = false;
         loop {
-            match self.stopping(self.try_change(&change))? {
+            match self.try_change(&change)? {
                 Attempt::Done(answer) => return Ok(answer),
-                Attempt::TooLong => return self.stopping(self.change_directly(&change)),
+                Attempt::TooLong => return self.change_directly(&change),
                 // Somebody may be making room.
                 Attempt::Full if !has_waited => drop(self.checkpointing.lock()),
                 Attempt::Full => self.checkpoint()?,
@@ -169,17 +169,15 @@ impl RedbStore {
         &self,
         change: impl Fn(&mut Draft) -> Result<T, StorageError>,
     ) -> Result<Attempt<T>, StorageError> {
-        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
-        // What came before may have failed while this one waited.
-        self.check_running()?;
+        let mut log = self.log()?;
         let mut draft = Draft::new(self.current(), log.max_len());
-        let answer = change(&mut draft)?;
+        let answer = self.stopping(change(&mut draft))?;
         match draft.redo() {
             None => return Ok(Attempt::TooLong),
             Some([]) => (),
             Some(changes) if !log.has_room(changes.len()) => return Ok(Attempt::Full),
             Some(changes) => {
-                log.append(changes).map_err(StorageError::backend)?;
+                self.stopping(log.append(changes).map_err(StorageError::backend))?;
                 let active = draft.snapshot.active;
                 self.publish(|current| current.active = active);
             }
@@ -193,22 +191,20 @@ impl RedbStore {
         change: impl Fn(&mut Draft) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
-        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
-        self.check_running()?;
+        let mut log = self.log()?;
         let mut draft = Draft::new(self.current(), 0);
-        let answer = change(&mut draft)?;
+        let answer = self.stopping(change(&mut draft))?;
         let mark = log.mark();
-        let base = self.write(&draft.snapshot.active, mark.number)?;
+        let base = self.stopping(self.write(&draft.snapshot.active, mark.number))?;
         self.publish(|current| *current = Snapshot::new(base));
         log.release(mark);
         Ok(answer)
     }
 
+    /// Only for one at a time.
     fn write_memtable(&self) -> Result<(), StorageError> {
-        let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
         let mark = {
-            let log = self.log.lock().map_err(|_| StorageError::Stopped)?;
-            self.check_running()?;
+            let log = self.log()?;
             if !log.is_begun() {
                 return Ok(());
             }
@@ -217,7 +213,7 @@ impl RedbStore {
         };
         let sealed = self.current().sealed;
         let base = self.write(&sealed, mark.number)?;
-        let mut log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+        let mut log = self.log()?;
         let before = self.publish(|current| {
             *current =
                 Snapshot { active: std::mem::take(&mut current.active), ..Snapshot::new(base) };
@@ -226,6 +222,13 @@ impl RedbStore {
         drop(log);
         drop(before);
         Ok(())
+    }
+
+    /// The log, to commit something; unless what came before has failed.
+    fn log(&self) -> Result<MutexGuard<'_, Log>, StorageError> {
+        let log = self.log.lock().map_err(|_| StorageError::Stopped)?;
+        self.check_running()?;
+        Ok(log)
     }
 
     /// Makes the changes of a memtable in the database, which has the log up to this number then; its new state.
@@ -238,8 +241,8 @@ impl RedbStore {
         self.database.begin_read().map_err(backend)
     }
 
-    /// Stops everything after a failure of the medium. A damaged record was only read: nothing was written on account
-    /// of it.
+    /// Stops everything after a failure of the medium, while whoever comes next still waits. A damaged record was only
+    /// read: nothing was written on account of it.
     fn stopping<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         if matches!(result, Err(StorageError::Backend(_))) {
             self.stopped.store(true, Ordering::Release);
@@ -342,9 +345,10 @@ impl Store for RedbStore {
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {
+        let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
         let result = self.write_memtable();
         if result.is_err() {
-            // Another one would take what it has left behind for written.
+            // Another one would take what this one has left for written.
             self.stopped.store(true, Ordering::Release);
         }
         result
