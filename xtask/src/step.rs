@@ -1,7 +1,8 @@
 //! The steps of a command that runs other programs: each is announced, timed and listed at the end.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -44,19 +45,26 @@ pub(crate) struct Steps {
 impl Steps {
     /// Runs a program to its end; its output is the step's. The name is the command line.
     pub(crate) fn command(&mut self, command: &mut Command) -> Result<()> {
-        let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
-        let mut name = program.to_string_lossy().into_owned();
-        for argument in command.get_args() {
-            name.push(' ');
-            name.push_str(&argument.to_string_lossy());
-        }
-        self.step(&name, || {
-            let program = command.get_program().to_string_lossy().into_owned();
-            let status = command.status().with_context(|| format!("can't run {program}"))?;
-            if !status.success() {
-                bail!("it ended with {status}");
+        self.step(&name(command), || ended(command.status().with_context(|| cannot_run(command))?))
+    }
+
+    /// The same, and shows each line that the program prints to `hear`.
+    pub(crate) fn heard_command(
+        &mut self,
+        command: &mut Command,
+        mut hear: impl FnMut(&str),
+    ) -> Result<()> {
+        self.step(&name(command), || {
+            let child = command.stdout(Stdio::piped()).spawn();
+            let mut child = child.with_context(|| cannot_run(command))?;
+            let output = child.stdout.take().expect("it is piped");
+            for line in BufReader::new(output).split(b'\n') {
+                let line = line?;
+                let line = String::from_utf8_lossy(&line);
+                println!("{line}");
+                hear(&line);
             }
-            Ok(())
+            ended(child.wait()?)
         })
     }
 
@@ -78,4 +86,22 @@ impl Steps {
         let total: Duration = self.done.iter().map(|(_, duration)| duration).sum();
         println!("{:>8.1} s  in all; everything passed", total.as_secs_f64());
     }
+}
+
+fn name(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let mut name = program.to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        name.push(' ');
+        name.push_str(&argument.to_string_lossy());
+    }
+    name
+}
+
+fn cannot_run(command: &Command) -> String {
+    format!("can't run {}", command.get_program().to_string_lossy())
+}
+
+fn ended(status: ExitStatus) -> Result<()> {
+    if status.success() { Ok(()) } else { bail!("it ended with {status}") }
 }

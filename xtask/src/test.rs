@@ -36,7 +36,34 @@ pub(crate) fn run(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     need_node(&sdk)?;
     install_sdk(steps, &sdk)?;
     let tests = ["test", "--workspace", "--all-features", "--no-fail-fast"];
-    steps.command(cargo(&tests).args(filter))
+    let mut failures = Failures::default();
+    let result = steps.heard_command(cargo(&tests).args(filter), |line| failures.hear(line));
+    if !failures.text.is_empty() {
+        // Thousands of lines may have followed.
+        println!("\n==> what failed\n{}", failures.text);
+    }
+    result
+}
+
+/// What failed tests have to say, out of all that `cargo test` prints.
+#[derive(Debug, Default)]
+struct Failures {
+    text: String,
+    is_inside: bool,
+}
+
+impl Failures {
+    fn hear(&mut self, line: &str) {
+        match line {
+            // The second one begins a list of names, which are there already.
+            "failures:" => self.is_inside = !self.is_inside,
+            line if self.is_inside => {
+                self.text.push_str(line);
+                self.text.push('\n');
+            }
+            _ => (),
+        }
+    }
 }
 
 /// Node.js is there, and new enough for what the SDK's scripts use.
@@ -92,5 +119,15 @@ mod tests {
         assert_eq!(major("v9.1.0"), Some(9));
         assert_eq!(major("20.1"), None);
         assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn failures_of_all_programs_are_told_again() {
+        let output = "running 2 tests\ntest a ... FAILED\ntest b ... ok\n\nfailures:\n\n---- a stdout ----\nwhy\n\n\n\
+                      failures:\n    a\n\ntest result: FAILED.\ntest c ... FAILED\n\nfailures:\n\n---- c stdout ----\n\
+                      how\n\nfailures:\n    c\n\ntest result: FAILED.\n";
+        let mut failures = Failures::default();
+        output.lines().for_each(|line| failures.hear(line));
+        assert_eq!(failures.text, "\n---- a stdout ----\nwhy\n\n\n\n---- c stdout ----\nhow\n\n");
     }
 }
