@@ -38,8 +38,9 @@
 //!
 //! A [checkpoint](Store::checkpoint) writes the memtable to the database, in one transaction, and releases the
 //! log's records; meanwhile commits go into another memtable. It is [due](Store::is_checkpoint_due) when the log is half
-//! full. A commit that finds no room waits for it, and makes it if nobody does. So the memtables hold no more than the log
-//! has room for. A commit that is larger than the whole log is written to the database at once.
+//! full. A commit that finds no room waits for the one that runs; if there is none, or no room even then, it is written
+//! to the database at once, with all that came before it. So is one that is larger than the whole log. The memtables
+//! hold what the log holds, and with small rows take a few times as much room.
 //!
 //! Writers wait for each other while one flushes the log. Readers work on snapshots, which are the database as of the last
 //! checkpoint and both memtables, and wait for nobody.
@@ -81,7 +82,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, WriteTr
 
 use crate::store::{Commit, CommitRefused, ObjectRow, RealmKey, RealmRecord, StorageError, Store};
 use batch::Draft;
-use log::Log;
+use log::{Log, Mark};
 use memtable::Memtable;
 pub use open::{OpenError, RedbOptions};
 use snapshot::Snapshot;
@@ -95,19 +96,12 @@ pub struct RedbStore {
     database: Database,
     /// Whoever commits holds it until the end; after a panic in between nobody commits any more.
     log: Mutex<Log>,
-    /// Held for a whole checkpoint. Taken before `log`.
+    /// Held for a whole checkpoint, at whose beginning and end nothing is sealed. Taken before `log`.
     checkpointing: Mutex<()>,
+    /// Whether the log is filling.
+    is_due: AtomicBool,
     /// A write failed, so that what the files hold is unknown.
     stopped: AtomicBool,
-}
-
-/// What became of an attempt to change something.
-enum Attempt<T> {
-    Done(T),
-    /// The log has no room at the moment.
-    Full,
-    /// The log has never so much room.
-    TooLong,
 }
 
 impl RedbStore {
@@ -152,37 +146,36 @@ impl RedbStore {
         &self,
         change: impl Fn(&mut Draft) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut has_waited = false;
-        loop {
-            match self.try_change(&change)? {
-                Attempt::Done(answer) => return Ok(answer),
-                Attempt::TooLong => return self.change_directly(&change),
-                // Somebody may be making room.
-                Attempt::Full if !has_waited => drop(self.checkpointing.lock()),
-                Attempt::Full => self.checkpoint()?,
-            }
-            has_waited = true;
+        if let Some(answer) = self.try_change(&change)? {
+            return Ok(answer);
+        }
+        // Somebody may be making room.
+        drop(self.checkpointing.lock());
+        match self.try_change(&change)? {
+            Some(answer) => Ok(answer),
+            None => self.change_directly(&change),
         }
     }
 
+    /// Does nothing if the log has no room.
     fn try_change<T>(
         &self,
         change: impl Fn(&mut Draft) -> Result<T, StorageError>,
-    ) -> Result<Attempt<T>, StorageError> {
+    ) -> Result<Option<T>, StorageError> {
         let mut log = self.log()?;
         let mut draft = Draft::new(self.current(), log.max_len());
         let answer = self.stopping(change(&mut draft))?;
         match draft.redo() {
-            None => return Ok(Attempt::TooLong),
             Some([]) => (),
-            Some(changes) if !log.has_room(changes.len()) => return Ok(Attempt::Full),
-            Some(changes) => {
+            Some(changes) if log.has_room(changes.len()) => {
                 self.stopping(log.append(changes).map_err(StorageError::backend))?;
                 let active = draft.snapshot.active;
                 self.publish(|current| current.active = active);
+                self.is_due.store(log.is_filling(), Ordering::Release);
             }
+            _ => return Ok(None),
         }
-        Ok(Attempt::Done(answer))
+        Ok(Some(answer))
     }
 
     /// Writes a change to the database, with all that came before it.
@@ -197,7 +190,7 @@ impl RedbStore {
         let mark = log.mark();
         let base = self.stopping(self.write(&draft.snapshot.active, mark.number))?;
         self.publish(|current| *current = Snapshot::new(base));
-        log.release(mark);
+        self.release(&mut log, mark);
         Ok(answer)
     }
 
@@ -218,10 +211,15 @@ impl RedbStore {
             *current =
                 Snapshot { active: std::mem::take(&mut current.active), ..Snapshot::new(base) };
         });
-        log.release(mark);
+        self.release(&mut log, mark);
         drop(log);
         drop(before);
         Ok(())
+    }
+
+    fn release(&self, log: &mut Log, mark: Mark) {
+        log.release(mark);
+        self.is_due.store(log.is_filling(), Ordering::Release);
     }
 
     /// The log, to commit something; unless what came before has failed.
@@ -340,8 +338,7 @@ impl Store for RedbStore {
     }
 
     fn is_checkpoint_due(&self) -> bool {
-        // If somebody commits now, whoever asks after that will hear of it.
-        self.log.try_lock().is_ok_and(|log| log.is_filling())
+        self.is_due.load(Ordering::Acquire)
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {

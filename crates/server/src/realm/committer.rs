@@ -199,6 +199,7 @@ fn make_checkpoints(
         if let Err(error) = result {
             tracing::error!(error = %Chain(&error), "the storage has failed at a checkpoint");
             failure.send_replace(true);
+            return;
         }
     }
 }

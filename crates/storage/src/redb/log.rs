@@ -45,7 +45,7 @@ pub(super) struct Log {
 pub(super) struct Mark {
     /// The number of the last record before it.
     pub(super) number: u64,
-    /// Where that one ends: no record after it lies between here and the end of the file, unless all begin here.
+    /// Where that one ends. The first one after it begins here, or behind the first page.
     end: usize,
 }
 
@@ -163,7 +163,7 @@ impl Log {
         } else {
             self.end - self.released.end
         };
-        used > self.len / 2
+        used > (self.len - PAGE_LEN) / 2
     }
 
     /// How much fits into a log without records.

@@ -115,8 +115,8 @@ impl RedbOptions {
     }
 
     /// How long the log of a new store is, in bytes; 16 MiB unless told, and never less than 8 KiB. With a longer one
-    /// there are fewer checkpoints, and less is written in all; but opening after a crash repeats all of it, and as much
-    /// is kept in memory. The log of an existing store keeps its length.
+    /// there are fewer checkpoints, and less is written in all; but opening after a crash repeats all of it, and what it
+    /// holds is kept in memory. The log of an existing store keeps its length.
     #[must_use]
     pub fn log_len(self, bytes: usize) -> Self {
         Self { log_len: bytes, ..self }
@@ -241,6 +241,7 @@ impl RedbOptions {
             database,
             log: Mutex::new(log),
             checkpointing: Mutex::new(()),
+            is_due: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })
     }

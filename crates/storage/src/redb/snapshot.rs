@@ -53,7 +53,7 @@ impl Snapshot {
         Ok(value.map(|value| Bytes::copy_from_slice(&V::to_bytes(&value.value()))))
     }
 
-    /// The keys of a range and their values, in order.
+    /// The keys of a range and their values, in order; pairs only as far as the first of the two is the same.
     pub(super) fn range<'k, K: Recordable + redb::Key, V: Recordable>(
         &self,
         table: &Table<K, V>,

@@ -28,7 +28,7 @@ fn assert_same(store: &RedbStore, model: &MemoryStore) {
 fn while_one_is_made_others_read_and_commit() {
     let (database, log) = (Watched::default(), Disk::default());
     let (disk, hook) = (database.disk.clone(), database.hook.clone());
-    let options = RedbOptions::default().log_len(256 * PAGE);
+    let options = RedbOptions::default().log_len(64 * PAGE);
     let store = Arc::new(options.on_backends(database, log.clone()).unwrap());
     let model = Arc::new(MemoryStore::new());
     let step = Arc::new(Mutex::new(0));
@@ -41,7 +41,7 @@ fn while_one_is_made_others_read_and_commit() {
         *step += 1;
         // Whatever happens now, both are on the disk.
         let crashed = Disks::new(disk.crashed(Keeps::Nothing), log.crashed(Keeps::Nothing));
-        assert_same(&crashed.open(256 * PAGE).unwrap(), &other);
+        assert_same(&crashed.open(64 * PAGE).unwrap(), &other);
     });
     for round in 0..5 {
         {
@@ -128,4 +128,62 @@ fn one_that_fails_stops_the_store_and_loses_nothing() {
     let model = MemoryStore::new();
     (0..3).for_each(|step| assert_eq!(model.commit(&batch(step)).unwrap().len(), 2));
     assert_same(&disks.open(64 * PAGE).unwrap(), &model);
+}
+
+/// Commits come while checkpoints are made, so that the log is written in a circle.
+#[test]
+fn a_crash_at_any_write_loses_nothing_wherever_the_log_begins() {
+    const LOG_LEN: usize = 28 * PAGE;
+    const KEEPS: [[Keeps; 2]; 4] = [
+        [Keeps::Nothing; 2],
+        [Keeps::Everything; 2],
+        [Keeps::Some(1), Keeps::Some(2)],
+        [Keeps::Some(3), Keeps::Some(4)],
+    ];
+    for events in 0.. {
+        let disks = Disks::empty();
+        let acknowledged = commit_around_checkpoints(&disks, LOG_LEN, events);
+        for keeps in KEEPS {
+            let context = format!("crash after event {events}, disks keep {keeps:?}");
+            let store = disks.crashed(keeps).open(LOG_LEN).expect(&context);
+            let revision = store.realm(&realms()[0]).unwrap().revision;
+            assert!((acknowledged..=acknowledged + 1).contains(&revision), "{context}: {revision}");
+            let model = MemoryStore::new();
+            (0..revision).for_each(|step| drop(model.commit(&batch(step)).unwrap()));
+            for realm in realms() {
+                assert!(everything(&store, &realm) == everything(&model, &realm), "{context}");
+            }
+        }
+        if !disks.power.is_out() {
+            assert_eq!(acknowledged, 12);
+            break;
+        }
+    }
+}
+
+/// Six batches, each followed by a checkpoint while which another one is committed; how many were acknowledged.
+fn commit_around_checkpoints(disks: &Disks, log_len: usize, events: usize) -> u64 {
+    let database = Watched { disk: disks.database.clone(), ..Watched::default() };
+    let hook = database.hook.clone();
+    let options = RedbOptions::default().cache_len(1 << 20).log_len(log_len);
+    let store = Arc::new(options.on_backends(database, disks.log.clone()).unwrap());
+    disks.power.last_for(events);
+    // The next step, and whether it is to be taken during a checkpoint.
+    let state = Arc::new(Mutex::new((0, false)));
+    let (weak, shared) = (Arc::downgrade(&store), Arc::clone(&state));
+    hook.set(move || {
+        let mut state = shared.lock().unwrap();
+        if let (Some(store), true) = (weak.upgrade(), std::mem::take(&mut state.1)) {
+            state.0 += u64::from(store.commit(&batch(state.0)).is_ok());
+        }
+    });
+    let round = || {
+        let step = state.lock().unwrap().0;
+        store.commit(&batch(step))?;
+        *state.lock().unwrap() = (step + 1, true);
+        store.checkpoint()
+    };
+    let _ = (0..6).try_for_each(|_| round());
+    let (acknowledged, _) = *state.lock().unwrap();
+    acknowledged
 }
