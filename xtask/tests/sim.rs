@@ -33,7 +33,7 @@ struct Regression {
     faults: &'static [Fault],
 }
 
-const REGRESSIONS: [Regression; 4] = [
+const REGRESSIONS: [Regression; 5] = [
     Regression {
         name: "the server went on after a login had stopped the store, and answered nothing for ever",
         seeds: &[14, 28, 34],
@@ -71,6 +71,12 @@ const REGRESSIONS: [Regression; 4] = [
             Fault::Away,
             Fault::Pause,
         ],
+    },
+    Regression {
+        name: "an app that knew of a network again still waited as long as failures had taught it before",
+        seeds: &[4_046_353],
+        steps: 436,
+        faults: &[Fault::Stall, Fault::TokenExpiry, Fault::Pause],
     },
 ];
 

@@ -132,13 +132,13 @@ impl Connection {
             (_, Input::Timeout) => self.wake_at = None,
             (Link::Up(up), Input::Reconnect) => {
                 up.heartbeat.hurry(now);
-                self.cancel_delays();
+                self.forget_failures();
             }
             (Link::Waiting { .. } | Link::GivenUp(_), Input::Reconnect) => {
                 self.link = Link::Down;
-                self.cancel_delays();
+                self.forget_failures();
             }
-            (Link::Down | Link::Connecting { .. }, Input::Reconnect) => self.cancel_delays(),
+            (Link::Down | Link::Connecting { .. }, Input::Reconnect) => self.forget_failures(),
             (Link::Connecting { .. }, Input::Connected(Ok(version))) => self.go_up(now, version),
             (Link::Connecting { .. }, Input::Connected(Err(error))) => {
                 let verdict = verdict::connect_error(&error, self.is_located);
@@ -215,7 +215,9 @@ impl Connection {
         }
     }
 
-    fn cancel_delays(&mut self) {
+    /// The application knows better: what has failed is tried again now, and the next delay is a first one.
+    fn forget_failures(&mut self) {
+        self.backoff.reset();
         for realm in self.realms.values_mut() {
             realm.wake(None);
         }

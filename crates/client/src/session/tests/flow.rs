@@ -99,12 +99,19 @@ fn an_application_that_is_in_a_hurry_is_told_soon() {
     assert_eq!(rig.sent.pop_back().unwrap().name(), "ping");
     rig.advance(2 * MINUTE);
     assert!(rig.outputs().contains(&"Connect".to_owned()), "there is no delay after the time-out");
-    // A delay is cut short.
+    // A delay is cut short, however long it has become, and the next one is not longer than the first.
     let mut rig = Rig::synced();
     rig.input(gone());
+    for _ in 0..6 {
+        rig.sleep();
+        rig.input(gone());
+    }
     rig.log.clear();
     rig.input(Input::Reconnect);
     rig.expect_outputs(&["Connect"]);
+    rig.input(gone());
+    let delay = rig.sleep();
+    assert!(delay <= Duration::from_secs(1), "{delay:?}");
 }
 
 #[test]
