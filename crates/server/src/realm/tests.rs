@@ -10,13 +10,14 @@ use bailiwick_core::history::RejectedUpload;
 use bailiwick_protocol::version::{ClientVersion, ServerVersion};
 use bailiwick_storage::fault::{Fault, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
-use bailiwick_storage::store::{RealmKey, Store};
+use bailiwick_storage::store::{Commit, RealmKey, Store};
+use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::clock::SystemClock;
 use device::{Device, item, schema};
 use integration::Piece;
-use store::TestStore;
+use store::{Checkpoint, TestStore};
 
 /// How long anything may take; nothing comes near it unless something is wrong.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -402,6 +403,47 @@ async fn a_store_that_panics_has_failed_and_is_asked_again() {
     device.version = 0;
     device.upload(&[schema()]).await;
     device.acknowledged().await;
+}
+
+/// Makes an empty commit.
+async fn commit(committer: &Committer, base_revision: u64) {
+    let commit = Commit { base_revision, ..Commit::default() };
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    committer.commit(key("realm"), commit, move |result| done.send(result).unwrap()).unwrap();
+    within("it is durable", is_done).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn commits_go_on_while_a_checkpoint_is_made_and_the_end_waits_for_it() {
+    let store = Arc::new(TestStore::default());
+    let (committer, thread) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
+    commit(&committer, 0).await;
+    store.set_checkpoint(Checkpoint::Due);
+    commit(&committer, 1).await;
+    until("it is made", || store.checkpoint_state() == Checkpoint::Running).await;
+    commit(&committer, 2).await;
+    commit(&committer, 3).await;
+    let has_failed = committer.has_failed();
+    drop(committer);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!thread.is_finished(), "it would leave the store half written");
+    store.set_checkpoint(Checkpoint::Made);
+    within("the threads end", spawn_blocking(move || thread.join())).await.unwrap().unwrap();
+    assert!(!*has_failed.borrow());
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_panics_is_a_failure_of_the_storage() {
+    let store = Arc::new(TestStore::default());
+    let (committer, thread) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
+    let mut has_failed = committer.has_failed();
+    store.set_checkpoint(Checkpoint::Panics);
+    commit(&committer, 0).await;
+    within("it is told", has_failed.wait_for(|has_failed| *has_failed)).await.unwrap();
+    // Nobody is there to make another one; commits are the store's to refuse.
+    commit(&committer, 1).await;
+    drop(committer);
+    within("the threads end", spawn_blocking(move || thread.join())).await.unwrap().unwrap();
 }
 
 #[tokio::test]

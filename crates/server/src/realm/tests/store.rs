@@ -29,11 +29,35 @@ struct Gate {
     is_holding: bool,
     /// The next commit panics.
     panics: bool,
+    checkpoint: Checkpoint,
     /// How many commits each batch had.
     batches: Vec<usize>,
 }
 
+/// What a store says of checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    #[default]
+    NotDue,
+    /// One is due, and runs until something else is set.
+    Due,
+    /// One is due, and panics.
+    Panics,
+    /// One runs.
+    Running,
+    Made,
+}
+
 impl TestStore {
+    pub(super) fn set_checkpoint(&self, checkpoint: Checkpoint) {
+        self.gate().checkpoint = checkpoint;
+        self.opened.notify_all();
+    }
+
+    pub(super) fn checkpoint_state(&self) -> Checkpoint {
+        self.gate().checkpoint
+    }
+
     /// Lets the next commit wait.
     pub(super) fn hold(&self) {
         self.gate().is_closed = true;
@@ -146,5 +170,19 @@ impl Store for TestStore {
         drop(gate);
         assert!(!panics, "a test has arranged this");
         self.inner.commit(commits)
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        matches!(self.gate().checkpoint, Checkpoint::Due | Checkpoint::Panics)
+    }
+
+    fn checkpoint(&self) -> Result<(), StorageError> {
+        let mut gate = self.gate();
+        assert_eq!(gate.checkpoint, Checkpoint::Due, "a test has arranged this");
+        gate.checkpoint = Checkpoint::Running;
+        while gate.checkpoint == Checkpoint::Running {
+            gate = self.opened.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
     }
 }
