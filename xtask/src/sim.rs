@@ -6,6 +6,7 @@
 
 mod agenda;
 pub(crate) mod choices;
+mod tally;
 mod trace;
 mod violation;
 
@@ -31,5 +32,6 @@ pub use fault::{Fault, Faults};
 pub use plan::{STEPS, Scenario};
 pub use sabotage::Sabotage;
 pub use shrink::shrink;
+pub use tally::{Met, Tally};
 pub use violation::{Check, Violation};
 pub use world::Outcome;

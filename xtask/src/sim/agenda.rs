@@ -46,6 +46,11 @@ impl<E> Agenda<E> {
         Some(planned.event)
     }
 
+    /// Drops what is not to happen any more.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&E) -> bool) {
+        self.events.retain(|Reverse(planned)| keeps(&planned.event));
+    }
+
     pub(crate) fn now(&self) -> Time {
         self.now
     }
@@ -88,7 +93,10 @@ mod tests {
         }
         let order: Vec<_> = std::iter::from_fn(|| agenda.next()).collect();
         assert_eq!(order, ["a", "b", "c", "d"]);
+        agenda.put(Time::from_secs(6), "dropped");
         agenda.put(Time::ZERO, "late");
+        agenda.retain(|event| *event != "dropped");
         assert_eq!((agenda.next(), agenda.now()), (Some("late"), Time::from_secs(5)));
+        assert_eq!(agenda.next(), None);
     }
 }

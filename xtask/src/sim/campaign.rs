@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::plan::{STEPS, Scenario};
 use super::sabotage::Sabotage;
 use super::shrink::shrink;
+use super::tally::Tally;
 use super::violation::{Check, Violation};
 use super::world::{Outcome, World};
 use crate::step::in_release;
@@ -62,6 +63,7 @@ struct Campaign<'a> {
     bar: ProgressBar,
     next: AtomicU64,
     operations: AtomicU64,
+    tally: Mutex<Tally>,
     is_over: AtomicBool,
     failures: Mutex<Vec<(Scenario, Violation)>>,
 }
@@ -85,6 +87,7 @@ impl Args {
             bar,
             next: AtomicU64::new(0),
             operations: AtomicU64::new(0),
+            tally: Mutex::default(),
             is_over: AtomicBool::new(false),
             failures: Mutex::default(),
         };
@@ -130,6 +133,7 @@ impl Campaign<'_> {
     fn passed(&self, scenario: Scenario, outcome: Outcome) {
         let before = self.operations.fetch_add(outcome.operations, Ordering::Relaxed);
         let operations = HumanCount(before + outcome.operations);
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) += outcome.tally;
         self.bar.set_message(operations.to_string());
         if self.args.seeds == 1 {
             println!("seed {}: {outcome}", scenario.seed);
@@ -156,6 +160,7 @@ impl Campaign<'_> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let seeds = self.next.load(Ordering::Relaxed).min(self.args.seeds);
         println!("{} in {seconds:.1} s", self.count(seeds, failures.len()));
+        println!("met: {}", self.tally.lock().unwrap_or_else(PoisonError::into_inner));
         if !self.args.keep_going
             && let Some((scenario, violation)) = failures.first()
         {

@@ -26,9 +26,9 @@ pub enum Fault {
     TokenExpiry,
     /// An app pauses its sync for a while.
     Pause,
-    /// A device's process does nothing for a while, or for weeks.
+    /// A device's process does nothing for a while, up to ten minutes.
     Sleep,
-    /// A device is off for a while; when it is for weeks, all are off, and it comes back last.
+    /// A device is off for a while; when it is for a day or for weeks, all are off, and it comes back last.
     Away,
     /// Somebody else connects, and sends what nobody should.
     Rogue,

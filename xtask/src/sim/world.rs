@@ -28,6 +28,7 @@ use super::partition::Partition;
 use super::plan::{Plan, Scenario};
 use super::rogue::Rogue;
 use super::server::Server;
+use super::tally::{Met, SharedTally, Tally};
 use super::trace::{Kind, Trace};
 use super::violation::Violation;
 use super::watch::{Ledgers, Watch};
@@ -65,6 +66,7 @@ pub(crate) struct World {
     /// The server has died since all was healed last.
     is_disturbed: bool,
     backup: Backup,
+    tally: SharedTally,
 }
 
 /// The copy of the server's store.
@@ -90,6 +92,8 @@ struct Site {
     deferred: Vec<Event>,
     /// The process does not start before.
     off_until: Time,
+    /// Since when it has been off.
+    off_since: Time,
     /// The access token is valid until then.
     token_until: Time,
     /// The login of its user has ended.
@@ -132,17 +136,22 @@ pub struct Outcome {
     pub steps: u64,
     /// Things that have happened to a process, a file, a message or a connection, and edits that apps have made.
     pub operations: u64,
+    /// What was met.
+    pub tally: Tally,
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hash, steps, operations } = self;
+        let Self { hash, steps, operations, .. } = self;
         write!(f, "{steps} steps, {operations} operations, trace {hash:016x}")
     }
 }
 
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Self {
+        let tally = SharedTally::default();
         let mut choices = Choices::new(scenario.seed);
         let plan = Plan::new(&scenario, &mut choices.fork());
         let mut app_choices = choices.fork();
@@ -182,6 +191,7 @@ impl World {
             is_calm: false,
             is_disturbed: false,
             backup: Backup::None,
+            tally,
         }
     }
 
@@ -192,7 +202,6 @@ impl World {
             [Fault::ServerCrash, Fault::FullDisk].into_iter().any(|fault| self.plan.has(fault));
         for device in 0..self.sites.len() {
             self.agenda.put(Time::ZERO, Event::Start { device });
-            self.plan_app(device);
         }
         for index in 0..self.strikes.len() {
             self.plan_strike(index);
@@ -210,12 +219,17 @@ impl World {
 
     pub(crate) fn outcome(&self) -> Outcome {
         let operations = self.trace.count() + self.edits;
-        Outcome { hash: self.trace.hash(), steps: self.steps, operations }
+        let (hash, tally) = (self.trace.hash(), self.tally.get());
+        Outcome { hash, steps: self.steps, operations, tally }
     }
 
     /// Lets the next thing happen.
     fn step(&mut self) -> Result<(), Violation> {
+        let before = self.now();
         let event = self.agenda.next().expect("apps write for ever");
+        if self.now() - before >= DAY {
+            self.tally.meet(Met::DayPassed);
+        }
         self.handle(event)
     }
 
@@ -241,7 +255,7 @@ impl World {
                 self.stored(device, index, role, *answer)
             }
             Event::Token { device, .. } => self.token(device),
-            Event::App { device } => self.app(device),
+            Event::App { device, .. } => self.app(device),
             Event::Start { device } => self.start(device),
             Event::ServerWake => self.wake_server(),
             Event::ServerStart => self.start_server(),
@@ -281,6 +295,7 @@ impl Site {
             is_asleep: false,
             deferred: Vec::new(),
             off_until: Time::ZERO,
+            off_since: Time::ZERO,
             token_until: Time::ZERO,
             is_logged_out: false,
             skew_ms: 0,

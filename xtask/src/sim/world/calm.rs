@@ -6,6 +6,7 @@ use bailiwick_client::history::pending;
 use bailiwick_client::session::Input;
 
 use super::World;
+use super::event::Event;
 use crate::sim::agenda::Time;
 use crate::sim::app::{contents, marks};
 use crate::sim::network::{Direction, Peer};
@@ -21,6 +22,8 @@ impl World {
     /// Heals everything, lets all come in step, compares, and lets things go on.
     pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
         self.is_calm = true;
+        // All of them are planned anew when that is over.
+        self.agenda.retain(|event| !matches!(event, Event::App { .. } | Event::Strike(_)));
         self.heal()?;
         let mut is_ending = !self.server.is_working();
         let mut until = self.now() + IN_STEP;

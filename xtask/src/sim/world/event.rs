@@ -28,7 +28,7 @@ pub(super) enum Event {
     /// There is another access token, or there is none.
     Token { device: usize, run: u64 },
     /// An app does something.
-    App { device: usize },
+    App { device: usize, run: u64 },
     /// A device's process begins.
     Start { device: usize },
     /// The server has something to do.
@@ -61,7 +61,8 @@ impl Event {
             | Self::Wake { device, run, .. }
             | Self::Store { device, run, .. }
             | Self::Stored { device, run, .. }
-            | Self::Token { device, run } => Some((device, run)),
+            | Self::Token { device, run }
+            | Self::App { device, run } => Some((device, run)),
             _ => None,
         }
     }

@@ -13,11 +13,14 @@ use crate::sim::app::{Author, VERSIONS};
 use crate::sim::device::{Effect, Folder, Stop, Stored, realm_key};
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
+use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 
 /// How long an access token is valid.
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// When the world begins, in milliseconds since 2015.
 const EPOCH_MS: u64 = 300_000_000_000;
@@ -47,7 +50,11 @@ impl World {
         if let Err(stop) = started {
             return self.stop(device, stop);
         }
+        if now - site.off_since >= WEEK * 2 {
+            self.tally.meet(Met::WeeksAway);
+        }
         self.tamper_disks(device);
+        self.plan_app(device);
         self.perform(device, effects)
     }
 
@@ -75,6 +82,7 @@ impl World {
         self.hang_up(device);
         let site = &mut self.sites[device];
         site.device.end(keeps);
+        site.off_since = self.agenda.now();
         site.is_asleep = false;
         site.deferred.clear();
     }
@@ -187,10 +195,13 @@ impl World {
         self.input(device, Input::TokenRefreshed(result))
     }
 
-    /// Plans what the app of a device does next.
+    /// Plans what the app of a device does next. Nothing is planned while the device is off, so that time can pass.
     pub(super) fn plan_app(&mut self, device: usize) {
-        let delay = self.app_choices.time_below(self.plan.pause * 2);
-        self.agenda.put_in(delay, Event::App { device });
+        if !self.is_calm {
+            let delay = self.app_choices.time_below(self.plan.pause * 2);
+            let run = self.sites[device].device.run();
+            self.agenda.put_in(delay, Event::App { device, run });
+        }
     }
 
     /// The app of a device does something.
@@ -200,9 +211,6 @@ impl World {
         }
         self.plan_app(device);
         let site = &self.sites[device];
-        if !site.device.is_running() || site.is_asleep {
-            return Ok(());
-        }
         let index = self.app_choices.below(site.device.folders.len());
         match self.app_choices.below(40) {
             0 if !self.plan.has(Fault::Restore) => self.upgrade(device, index),

@@ -20,13 +20,13 @@ impl World {
         }
     }
 
-    /// The server goes back to the copy.
-    pub(super) fn restore(&mut self) -> Result<(), Violation> {
+    /// The server goes back to the copy, if there is one.
+    pub(super) fn restore(&mut self) -> Result<bool, Violation> {
         if !matches!(self.backup, Backup::Made(_)) || !self.is_server_up {
-            return Ok(());
+            return Ok(false);
         }
         let Backup::Made(ledgers) = std::mem::replace(&mut self.backup, Backup::Restored) else {
-            return Ok(());
+            return Ok(false);
         };
         // What has not arrived yet never does.
         for number in self.links.keys().copied().collect::<Vec<_>>() {
@@ -43,7 +43,7 @@ impl World {
         }
         self.watch.restore(*ledgers);
         self.waits.values_mut().for_each(|wait| *wait = Wait::Anything);
-        Ok(())
+        Ok(true)
     }
 
     /// What a device was told that the server has may be lost, if the copy does not have it.

@@ -7,10 +7,10 @@ use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_storage::disk::Keeps;
 use bytes::Bytes;
 
-use super::World;
 use super::event::{Event, Visit};
 use super::process::TOKEN_LIFETIME;
 use super::traffic::any_version;
+use super::{DAY, Site, World};
 use crate::sim::choices::Choices;
 use crate::sim::device::realm_key;
 use crate::sim::fault::Fault;
@@ -22,43 +22,61 @@ use crate::sim::violation::Violation;
 
 /// The longest pause of a rogue, but for what the network takes.
 const DELAY: Duration = Duration::from_millis(30);
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
+    /// Plans when a fault strikes next: not before there is anybody whom it could strike.
     pub(super) fn plan_strike(&mut self, index: usize) {
         let (_, interval, choices) = &mut self.strikes[index];
         let delay = choices.time_below(*interval * 2);
-        self.agenda.put_in(delay, Event::Strike(index));
+        let is_running = |site: &Site| site.device.is_running();
+        let begin = match self.sites.iter().map(|site| site.off_until).min() {
+            Some(first) if !self.sites.iter().any(is_running) => first.max(self.now()),
+            _ => self.now(),
+        };
+        self.agenda.put(begin + delay, Event::Strike(index));
     }
 
     /// Something goes wrong.
     pub(super) fn strike(&mut self, index: usize) -> Result<(), Violation> {
-        if self.is_calm {
-            return Ok(()); // It is planned again when that is over.
-        }
         self.plan_strike(index);
         let (fault, _, choices) = &mut self.strikes[index];
         let (fault, mut choices) = (*fault, choices.fork());
         let device = choices.below(self.sites.len());
-        self.note(Kind::Fault, device, &[fault as u8]);
+        if self.has_hit(fault, device, &mut choices)? {
+            self.note(Kind::Fault, device, &[fault as u8]);
+        }
+        Ok(())
+    }
+
+    /// Lets a fault strike; whether there was something that it could strike.
+    fn has_hit(
+        &mut self,
+        fault: Fault,
+        device: usize,
+        choices: &mut Choices,
+    ) -> Result<bool, Violation> {
         let now = self.now();
         let site = &mut self.sites[device];
+        let is_running = site.device.is_running();
         let while_ms = Duration::from_millis(1 + choices.number() % 20_000);
         match fault {
-            Fault::Cut => self.cut(device, &mut choices),
-            Fault::HalfOpen => self.half_open(device, &mut choices),
+            Fault::Cut => return Ok(self.cut(device, choices)),
+            Fault::HalfOpen => return Ok(self.half_open(device, choices)),
             Fault::Stall => {
                 let direction =
                     if choices.yes() { Direction::ToServer } else { Direction::ToDevice };
-                if let Some(link) = site.link.and_then(|link| self.links.get_mut(&link)) {
-                    link.pipe(direction).stall(now + while_ms);
-                }
+                let link = site.link.and_then(|link| self.links.get_mut(&link));
+                let Some(link) = link else { return Ok(false) };
+                link.pipe(direction).stall(now + while_ms);
             }
             Fault::Unreachable => {
                 site.unreachable_until = now + while_ms * 5;
-                self.cut(device, &mut choices);
+                self.cut(device, choices);
             }
             Fault::DeviceCrash => site.device.set_power(Some(1 + choices.below(40))),
+            Fault::ServerCrash | Fault::Stop | Fault::LogOut if !self.is_server_up => {
+                return Ok(false);
+            }
             Fault::ServerCrash if choices.yes() => {
                 self.server.set_power(Some(1 + choices.below(60)));
             }
@@ -75,6 +93,7 @@ impl World {
             Fault::FullDisk if choices.one_in(3) => {
                 self.server.set_room(Some(choices.below(8) * 4096));
             }
+            Fault::FullDisk if !is_running => return Ok(false),
             Fault::FullDisk => {
                 site.device.set_room(Some(choices.below(8) * 4096));
                 site.off_until = now + while_ms;
@@ -87,37 +106,44 @@ impl World {
             Fault::TokenExpiry => {
                 site.token_until = now;
                 if choices.yes() {
-                    self.cut(device, &mut choices);
+                    self.cut(device, choices);
                 }
             }
+            Fault::Pause | Fault::Sleep if !is_running => return Ok(false),
             Fault::Pause => {
                 self.input_each(device, Input::Pause)?;
                 self.agenda.put_in(while_ms, Event::Mend { device, fault });
             }
             Fault::Sleep => {
                 let time = if choices.one_in(4) { while_ms * 30 } else { while_ms };
-                site.is_asleep = site.device.is_running();
+                site.is_asleep = true;
                 self.agenda.put_in(time, Event::Mend { device, fault });
             }
-            Fault::Away => self.leave(device, &mut choices),
-            Fault::Rogue => {
-                let (rogue, manner) =
-                    *choices.pick(&[(0, Manner::Wild), (1, Manner::Wild), (1, Manner::Quiet)]);
-                let left = match manner {
-                    Manner::Wild => choices.below(4),
-                    Manner::Quiet => 2 + choices.below(8),
-                };
-                self.visit(Visit { rogue, manner, left, choices })?;
-            }
-            Fault::Restore => self.restore()?,
+            Fault::Away => self.leave(device, choices),
+            Fault::Rogue => return self.invite(choices),
+            Fault::Restore => return self.restore(),
             Fault::LogOut => self.log_out(device, while_ms)?,
-            Fault::Stop if self.is_server_up => {
+            Fault::Stop => {
                 self.server.stop(now);
                 self.pump()?;
             }
-            Fault::Stop => (),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// A rogue begins a visit.
+    fn invite(&mut self, choices: &mut Choices) -> Result<bool, Violation> {
+        if !self.is_server_up || !self.server.is_listening() {
+            return Ok(false);
+        }
+        let (rogue, manner) =
+            *choices.pick(&[(0, Manner::Wild), (1, Manner::Wild), (1, Manner::Quiet)]);
+        let left = match manner {
+            Manner::Wild => choices.below(4),
+            Manner::Quiet => 2 + choices.below(8),
+        };
+        self.visit(Visit { rogue, manner, left, choices: choices.fork() })?;
+        Ok(true)
     }
 
     /// Something that went wrong is over.
@@ -127,7 +153,6 @@ impl World {
             Fault::SlowDisk => site.sync_latency = Duration::ZERO,
             Fault::FullDisk => {
                 site.device.set_room(None);
-                site.off_until = Duration::ZERO;
                 self.start(device)?;
             }
             Fault::Pause => self.input_each(device, Input::Resume)?,
@@ -140,9 +165,6 @@ impl World {
 
     /// The login of a device's user ends, on all devices that share it.
     fn log_out(&mut self, device: usize, duration: Duration) -> Result<(), Violation> {
-        if !self.is_server_up {
-            return Ok(());
-        }
         let user = self.sites[device].device.user.clone();
         self.server.log_out(self.agenda.now(), &user);
         for site in self.sites.iter_mut().filter(|site| site.device.user == user) {
@@ -166,29 +188,31 @@ impl World {
     }
 
     /// A connection breaks; the ends notice after what still arrives.
-    fn cut(&mut self, device: usize, choices: &mut Choices) {
+    fn cut(&mut self, device: usize, choices: &mut Choices) -> bool {
         let now = self.now();
-        let Some(number) = self.sites[device].link else { return };
-        let Some(link) = self.links.get_mut(&number) else { return };
+        let Some(number) = self.sites[device].link else { return false };
+        let Some(link) = self.links.get_mut(&number) else { return false };
         link.cut(now, choices);
         for direction in [Direction::ToServer, Direction::ToDevice] {
             let delay = Duration::from_millis(choices.number() % 100);
             let at = link.pipe(direction).ends_at() + delay;
             self.agenda.put(at, Event::Notice(number, direction));
         }
+        true
     }
 
     /// A connection breaks, and one end at most notices.
-    fn half_open(&mut self, device: usize, choices: &mut Choices) {
+    fn half_open(&mut self, device: usize, choices: &mut Choices) -> bool {
         let now = self.now();
-        let Some(number) = self.sites[device].link else { return };
-        let Some(link) = self.links.get_mut(&number) else { return };
+        let Some(number) = self.sites[device].link else { return false };
+        let Some(link) = self.links.get_mut(&number) else { return false };
         link.cut(now, choices);
         let notices = *choices.pick(&[None, Some(Direction::ToServer), Some(Direction::ToDevice)]);
         if let Some(direction) = notices {
             let at = link.pipe(direction).ends_at();
             self.agenda.put(at, Event::Notice(number, direction));
         }
+        true
     }
 
     /// A device is off for a while.

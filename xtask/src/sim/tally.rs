@@ -1,0 +1,67 @@
+//! How often what a world is made for has happened in it: a fault that nothing meets shows nothing.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::AddAssign;
+use std::rc::Rc;
+
+/// Something that does not happen by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Nothing happened for a day.
+    DayPassed,
+    /// A device came back after weeks.
+    WeeksAway,
+}
+
+impl Met {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::DayPassed, Self::WeeksAway];
+}
+
+/// How often each was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally([u32; Met::ALL.len()]);
+
+/// A tally that all parts of a world share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedTally(Rc<Cell<Tally>>);
+
+impl Tally {
+    /// How often it was met.
+    pub fn count(&self, met: Met) -> u32 {
+        self.0[met as usize]
+    }
+
+    /// What was never met.
+    pub fn missing(&self) -> Vec<Met> {
+        Met::ALL.into_iter().filter(|met| self.count(*met) == 0).collect()
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = Met::ALL.map(|met| format!("{met:?} {}", self.count(met)));
+        f.write_str(&counts.join(", "))
+    }
+}
+
+impl SharedTally {
+    pub(crate) fn meet(&self, met: Met) {
+        let mut tally = self.0.get();
+        tally.0[met as usize] = tally.count(met).saturating_add(1);
+        self.0.set(tally);
+    }
+
+    pub(crate) fn get(&self) -> Tally {
+        self.0.get()
+    }
+}
