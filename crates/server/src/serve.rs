@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -88,9 +89,9 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Closed when all WebSocket connections have ended.
     ended: mpsc::Receiver<()>,
-    /// A commit has failed, or a change of the accounts.
+    /// The storage, as commits and as changes of the accounts have found it.
     storage_failed: [watch::Receiver<bool>; 2],
-    committer: std::thread::JoinHandle<()>,
+    committer: JoinHandle<()>,
 }
 
 /// The storage has failed, and what it holds is not known until it is opened again: the process has to be
@@ -191,8 +192,9 @@ impl Server {
         let result = tokio::select! {
             () = accept => Ok(()),
             () = stop => Ok(()),
-            Ok(_) = committing.wait_for(|failed| *failed) => Err(StorageFailed),
-            Ok(_) = accounting.wait_for(|failed| *failed) => Err(StorageFailed),
+            // An error says that whoever would tell is gone, which is no better.
+            _ = committing.wait_for(|failed| *failed) => Err(StorageFailed),
+            _ = accounting.wait_for(|failed| *failed) => Err(StorageFailed),
         };
         drop(listener);
         tracing::info!(
@@ -214,8 +216,16 @@ impl Server {
         drop(self.realms);
         // The committer ends with the last actor; then the store is closed, and opens fast the next time.
         let closed = tokio::task::spawn_blocking(|| self.committer.join());
-        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
-            tracing::warn!("the store is still in use by a connection that was cut");
+        match tokio::time::timeout(CLOSE_TIMEOUT, closed).await {
+            Ok(Ok(Ok(()))) => (),
+            Ok(_) => {
+                tracing::error!(
+                    "the committer has panicked: a fault of the server, to be reported"
+                );
+            }
+            Err(_) => tracing::warn!(
+                "the store is still being written, or in use by a connection that was cut; the next start takes longer"
+            ),
         }
         tracing::info!("stopped: everything that was acknowledged is stored");
         result

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{ClientVersion, ServerVersion};
+use bytes::Bytes;
 
 use crate::store::{Commit, CommitRefused, RealmRecord, StorageError};
 
@@ -124,6 +125,18 @@ impl Commit {
             after.schema = schema.clone();
         }
         Ok(after)
+    }
+
+    /// How many bytes it writes, apart from what each record has besides its contents. Costs one look at each item.
+    pub fn payload_len(&self) -> usize {
+        let entries = self.entries.iter().map(|entry| entry.changeset.len());
+        let reciprocals = self.reciprocals.iter().map(|(_, _, form)| form.len());
+        let objects = self
+            .objects
+            .iter()
+            .map(|(row, object)| row.len().saturating_add(object.as_ref().map_or(0, Bytes::len)));
+        let schema = self.schema.iter().map(Bytes::len);
+        entries.chain(reciprocals).chain(objects).chain(schema).fold(0, usize::saturating_add)
     }
 
     /// The entries, each with the bytes of all changesets up to and including it.

@@ -51,6 +51,8 @@ struct State {
     room: Option<usize>,
     /// Flushing does nothing.
     pretends: bool,
+    /// The next read fails.
+    fails_to_read: bool,
     usage: Usage,
 }
 
@@ -161,6 +163,11 @@ impl Disk {
     /// From now on flushing does nothing but say that it is done: a fault that whoever checks for losses has to find.
     pub fn pretend_to_flush(&self) {
         self.state().pretends = true;
+    }
+
+    /// Lets the next read fail.
+    pub fn fail_to_read(&self) {
+        self.state().fails_to_read = true;
     }
 
     /// What it was asked to do since this was asked last.
@@ -300,6 +307,9 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut state = self.state();
+        if std::mem::take(&mut state.fails_to_read) {
+            return Err(io::Error::other("this part of the disk cannot be read"));
+        }
         state.usage.read_len += out.len();
         state.current.read(index(offset)?, out)
     }

@@ -226,6 +226,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.write(|inner| inner.commit(commits))
     }
 
+    fn is_stopped(&self) -> bool {
+        self.faults.state().stopped
+    }
+
     fn is_checkpoint_due(&self) -> bool {
         self.inner.is_checkpoint_due()
     }

@@ -50,43 +50,46 @@
 //! Opening finds the database as of the last checkpoint, and makes the changes of the log again. That takes no longer
 //! than the log is long: some milliseconds for each MiB. A store that was closed has nothing to repeat.
 //!
-//! After a commit or a checkpoint has failed, the files may hold the batch or not, and the store answers
-//! [`StorageError::Stopped`] until it is opened again.
+//! After a commit or a checkpoint has failed, the files may hold the batch or not; after a page could not be read, redb
+//! reads no other. So the store answers [`StorageError::Stopped`] then, until it is opened again.
 //!
-//! redb trusts the pages of a file that was closed properly: on one that something else has altered since it
-//! may panic. [`RedbOptions::check`] is for files of doubtful origin.
+//! redb trusts the pages of a file that was closed properly, and may panic on one that something else has altered since:
+//! whoever opens or reads it hears that it is damaged, and a commit stops the store. Closing may end the process then.
+//! [`RedbOptions::check`] is for files of doubtful origin.
 
 mod accounts;
-mod batch;
+mod draft;
+mod error;
 mod key;
 mod log;
 mod memtable;
 mod open;
 mod record;
+mod recovery;
 mod redo;
 mod snapshot;
 mod tables;
+mod writing;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction};
+use redb::Database;
 
 use crate::store::{Commit, CommitRefused, ObjectRow, RealmKey, RealmRecord, StorageError, Store};
-use batch::Draft;
-use log::{Log, Mark};
-use memtable::Memtable;
-pub use open::{OpenError, RedbOptions};
+pub use error::OpenError;
+use error::or_corrupt;
+use log::Log;
+pub use open::RedbOptions;
 use snapshot::Snapshot;
-use tables::Tables;
 
 /// Keeps everything in two files; see [the module](crate::redb).
 #[derive(Debug)]
@@ -100,7 +103,7 @@ pub struct RedbStore {
     checkpointing: Mutex<()>,
     /// Whether the log is filling.
     is_due: AtomicBool,
-    /// A write failed, so that what the files hold is unknown.
+    /// The medium has failed, so that what the files hold is unknown.
     stopped: AtomicBool,
 }
 
@@ -123,9 +126,15 @@ impl RedbStore {
         RedbOptions::default().in_dir(dir)
     }
 
-    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+    /// Reads what is durable. After a failure nothing can be relied on: redb reads no page any more that it has not in
+    /// memory.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         self.check_running()?;
-        Ok(self.current())
+        let snapshot = self.current();
+        self.stopping(or_corrupt(|| read(&snapshot)))
     }
 
     fn current(&self) -> Snapshot {
@@ -141,104 +150,6 @@ impl RedbStore {
         before
     }
 
-    /// Changes something, durably when this returns. No change costs nothing.
-    fn change<T>(
-        &self,
-        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
-        if let Some(answer) = self.try_change(&change)? {
-            return Ok(answer);
-        }
-        // Somebody may be making room.
-        drop(self.checkpointing.lock());
-        match self.try_change(&change)? {
-            Some(answer) => Ok(answer),
-            None => self.change_directly(&change),
-        }
-    }
-
-    /// Does nothing if the log has no room.
-    fn try_change<T>(
-        &self,
-        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
-    ) -> Result<Option<T>, StorageError> {
-        let mut log = self.log()?;
-        let mut draft = Draft::new(self.current(), log.max_len());
-        let answer = self.stopping(change(&mut draft))?;
-        match draft.redo() {
-            Some([]) => (),
-            Some(changes) if log.has_room(changes.len()) => {
-                self.stopping(log.append(changes).map_err(StorageError::backend))?;
-                let active = draft.snapshot.active;
-                self.publish(|current| current.active = active);
-                self.is_due.store(log.is_filling(), Ordering::Release);
-            }
-            _ => return Ok(None),
-        }
-        Ok(Some(answer))
-    }
-
-    /// Writes a change to the database, with all that came before it.
-    fn change_directly<T>(
-        &self,
-        change: impl Fn(&mut Draft) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
-        let _alone = self.checkpointing.lock().map_err(|_| StorageError::Stopped)?;
-        let mut log = self.log()?;
-        let mut draft = Draft::new(self.current(), 0);
-        let answer = self.stopping(change(&mut draft))?;
-        let mark = log.mark();
-        let base = self.stopping(self.write(&draft.snapshot.active, mark.number))?;
-        self.publish(|current| *current = Snapshot::new(base));
-        self.release(&mut log, mark);
-        Ok(answer)
-    }
-
-    /// Only for one at a time.
-    fn write_memtable(&self) -> Result<(), StorageError> {
-        let mark = {
-            let log = self.log()?;
-            if !log.is_begun() {
-                return Ok(());
-            }
-            self.publish(|current| current.sealed = std::mem::take(&mut current.active));
-            log.mark()
-        };
-        let sealed = self.current().sealed;
-        let base = self.write(&sealed, mark.number)?;
-        let mut log = self.log()?;
-        let before = self.publish(|current| {
-            *current =
-                Snapshot { active: std::mem::take(&mut current.active), ..Snapshot::new(base) };
-        });
-        self.release(&mut log, mark);
-        drop(log);
-        drop(before);
-        Ok(())
-    }
-
-    fn release(&self, log: &mut Log, mark: Mark) {
-        log.release(mark);
-        self.is_due.store(log.is_filling(), Ordering::Release);
-    }
-
-    /// The log, to commit something; unless what came before has failed.
-    fn log(&self) -> Result<MutexGuard<'_, Log>, StorageError> {
-        let log = self.log.lock().map_err(|_| StorageError::Stopped)?;
-        self.check_running()?;
-        Ok(log)
-    }
-
-    /// Makes the changes of a memtable in the database, which has the log up to this number then; its new state.
-    fn write(&self, memtable: &Memtable, until: u64) -> Result<ReadTransaction, StorageError> {
-        let transaction = self.database.begin_write().map_err(backend)?;
-        let mut tables = Tables::open(&transaction)?;
-        memtable.changes().try_for_each(|change| tables.apply(change))?;
-        drop(tables);
-        flush(transaction, until)?;
-        self.database.begin_read().map_err(backend)
-    }
-
     /// Stops everything after a failure of the medium, while whoever comes next still waits. A damaged record was only
     /// read: nothing was written on account of it.
     fn stopping<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
@@ -249,7 +160,7 @@ impl RedbStore {
     }
 
     fn check_running(&self) -> Result<(), StorageError> {
-        if self.stopped.load(Ordering::Acquire) { Err(StorageError::Stopped) } else { Ok(()) }
+        if self.is_stopped() { Err(StorageError::Stopped) } else { Ok(()) }
     }
 }
 
@@ -261,20 +172,9 @@ impl Drop for RedbStore {
     }
 }
 
-/// Makes a transaction durable, after which the database has the log up to this number.
-fn flush(mut transaction: WriteTransaction, until: u64) -> Result<(), StorageError> {
-    transaction.set_durability(Durability::Immediate).map_err(backend)?;
-    // Without it, opening after a crash would read the whole database.
-    transaction.set_quick_repair(true);
-    let mut meta = transaction.open_table(key::META.definition).map_err(backend)?;
-    meta.insert(key::LOG_UNTIL, until).map_err(backend)?;
-    drop(meta);
-    transaction.commit().map_err(backend)
-}
-
 impl Store for RedbStore {
     fn realm(&self, realm: &RealmKey) -> Result<RealmRecord, StorageError> {
-        self.snapshot()?.realm(realm)
+        self.read(|snapshot| snapshot.realm(realm))
     }
 
     fn realms(
@@ -282,7 +182,7 @@ impl Store for RedbStore {
         after: Option<&RealmKey>,
         limit: usize,
     ) -> Result<Vec<RealmKey>, StorageError> {
-        self.snapshot()?.realms(after, limit)
+        self.read(|snapshot| snapshot.realms(after, limit))
     }
 
     fn client_file(
@@ -290,7 +190,7 @@ impl Store for RedbStore {
         realm: &RealmKey,
         ident: FileIdent,
     ) -> Result<Option<ClientFile>, StorageError> {
-        self.snapshot()?.client_file(realm, ident)
+        self.read(|snapshot| snapshot.client_file(realm, ident))
     }
 
     fn entries(
@@ -300,7 +200,7 @@ impl Store for RedbStore {
         until: ServerVersion,
         max_len: usize,
     ) -> Result<Vec<Entry>, StorageError> {
-        self.snapshot()?.entries(realm, after, until, max_len)
+        self.read(|snapshot| snapshot.entries(realm, after, until, max_len))
     }
 
     fn reciprocals(
@@ -309,7 +209,7 @@ impl Store for RedbStore {
         ident: FileIdent,
         after: ServerVersion,
     ) -> Result<Vec<(ServerVersion, Bytes)>, StorageError> {
-        self.snapshot()?.reciprocals(realm, ident, after)
+        self.read(|snapshot| snapshot.reciprocals(realm, ident, after))
     }
 
     fn objects(
@@ -317,7 +217,7 @@ impl Store for RedbStore {
         realm: &RealmKey,
         rows: &[ObjectRow],
     ) -> Result<Vec<Option<Bytes>>, StorageError> {
-        self.snapshot()?.objects(realm, rows)
+        self.read(|snapshot| snapshot.objects(realm, rows))
     }
 
     fn scan_objects(
@@ -327,7 +227,7 @@ impl Store for RedbStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(ObjectRow, Bytes)>, StorageError> {
-        self.snapshot()?.scan_objects(realm, prefix, after, limit)
+        self.read(|snapshot| snapshot.scan_objects(realm, prefix, after, limit))
     }
 
     fn commit(
@@ -335,6 +235,10 @@ impl Store for RedbStore {
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError> {
         self.change(|draft| draft.carry_out_all(commits))
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire) || self.log.is_poisoned()
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -350,9 +254,4 @@ impl Store for RedbStore {
         }
         result
     }
-}
-
-/// An error of redb; all of them mean that the medium or the file failed.
-fn backend(error: impl Into<redb::Error>) -> StorageError {
-    StorageError::backend(error.into())
 }

@@ -74,9 +74,9 @@ pub enum StorageError {
     /// What was read is not what was written.
     #[error("the storage holds a damaged record: {0}")]
     Corrupt(&'static str),
-    /// An earlier write failed, so that it is unknown what the medium holds. Nothing is read or
+    /// The medium has failed before, so that it is unknown what it holds. Nothing is read or
     /// written any more until the store is opened again.
-    #[error("the storage has stopped after a failed write; it must be opened again")]
+    #[error("the storage has stopped after a failure; it must be opened again")]
     Stopped,
 }
 
@@ -118,8 +118,8 @@ pub enum CommitRefused {
 ///
 /// # Errors
 ///
-/// Every method fails with [`StorageError::Backend`] when the medium does, with
-/// [`StorageError::Stopped`] after a failed write, and when it reads with [`StorageError::Corrupt`]
+/// Every method fails with [`StorageError::Backend`] when the medium does, with [`StorageError::Stopped`]
+/// after a failed write, and if the store chooses so after a failed read, and when it reads with [`StorageError::Corrupt`]
 /// for a record that does not decode or is missing. None of them is mistaken for "there is none".
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The record of a realm; the default for a realm that does not exist.
@@ -220,13 +220,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         commits: &[(RealmKey, Commit)],
     ) -> Result<Vec<Result<(), CommitRefused>>, StorageError>;
 
+    /// Whether it answers [`StorageError::Stopped`], so that it has to be opened again. Costs nothing.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
     /// Whether a [checkpoint](Self::checkpoint) would do good now. Costs nothing.
     fn is_checkpoint_due(&self) -> bool {
         false
     }
 
     /// Moves what was committed to where it stays, so that later commits need not wait for that. Takes long, and is for
-    /// a thread of its own: all other methods go on meanwhile. Nothing that can be read changes, and nobody has to call
+    /// a thread of its own: all other methods go on meanwhile, but a commit that finds no room waits. Nothing that can be read changes, and nobody has to call
     /// it: a commit that cannot go on without does the same.
     ///
     /// # Errors

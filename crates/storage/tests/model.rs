@@ -8,7 +8,7 @@ use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::version::{ClientVersion, ServerVersion};
 use bailiwick_storage::conformance::sample::{client_file, entry, key, moved};
 use bailiwick_storage::memory::MemoryStore;
-use bailiwick_storage::redb::RedbStore;
+use bailiwick_storage::redb::{RedbOptions, RedbStore};
 use bailiwick_storage::store::{Commit, RealmKey, Store};
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -160,11 +160,13 @@ proptest! {
     /// refusals included, and read the same, also after a checkpoint, and after the files were closed and opened.
     #[test]
     fn every_sequence_of_commits_reads_the_same(
-        batches in vec((vec(plan(), 1..4), 0..8), 1..12)
+        batches in vec((vec(plan(), 1..4), 0..8), 1..12), log_pages in 2..40_usize,
     ) {
+        // Short enough that it is used in a circle, and that some batches are too long for it.
+        let options = RedbOptions::default().log_len(log_pages * 4096);
         let dir = tempdir().unwrap();
         let model = MemoryStore::new();
-        let mut store = RedbStore::in_dir(dir.path()).unwrap();
+        let mut store = options.in_dir(dir.path()).unwrap();
         for (plans, then) in batches {
             let batch: Vec<_> =
                 plans.iter().map(|plan| (plan.key(), plan.commit(&model))).collect();
@@ -172,7 +174,7 @@ proptest! {
             match then {
                 0 => {
                     drop(store);
-                    store = RedbStore::in_dir(dir.path()).unwrap();
+                    store = options.in_dir(dir.path()).unwrap();
                 }
                 1 | 2 => store.checkpoint().unwrap(),
                 _ => (),

@@ -12,7 +12,7 @@ use bailiwick_server::dump::dump;
 use bailiwick_server::http::base_url::{Addressing, BaseUrl};
 use bailiwick_server::http::websocket::realm_key;
 use bailiwick_server::serve::{ServeConfig, Server};
-use bailiwick_storage::redb::RedbStore;
+use bailiwick_storage::redb::{RedbOptions, RedbStore};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -139,8 +139,7 @@ impl Dump {
     fn run(self) -> Result<()> {
         let app = App::read(&self.app)?;
         let partition = app.sync.partition_key.bind(&self.partition)?;
-        anyhow::ensure!(self.data.is_dir(), "there is no data directory {}", self.data.display());
-        let store = open_store(&self.data)?;
+        let store = open_store(&self.data, &RedbOptions::default().existing_only())?;
         let mut out = BufWriter::new(io::stdout().lock());
         dump(&store, &realm_key(app.id.as_str(), &partition), &mut out)?;
         out.flush()?;
@@ -148,8 +147,9 @@ impl Dump {
     }
 }
 
-fn open_store(data: &Path) -> Result<RedbStore> {
-    RedbStore::in_dir(data)
+fn open_store(data: &Path, options: &RedbOptions) -> Result<RedbStore> {
+    options
+        .in_dir(data)
         .with_context(|| format!("cannot open the data directory {}", data.display()))
 }
 
@@ -157,7 +157,7 @@ impl Serve {
     fn run(self) -> Result<()> {
         let app = App::read(&self.app)?;
         let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
-        let store = Arc::new(open_store(&self.data)?);
+        let store = Arc::new(open_store(&self.data, &RedbOptions::default())?);
         let max_upload_len = usize::from(self.max_upload) << 20;
         let config = ServeConfig { max_upload_len, ..ServeConfig::default() };
         let addressing = match self.public_url {

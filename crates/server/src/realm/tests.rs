@@ -446,6 +446,43 @@ async fn a_checkpoint_that_panics_is_a_failure_of_the_storage() {
     within("the threads end", spawn_blocking(move || thread.join())).await.unwrap().unwrap();
 }
 
+/// Who reads and finds out has nobody to tell.
+#[tokio::test]
+async fn a_store_that_has_stopped_is_a_failure_although_nobody_commits() {
+    let store = Arc::new(TestStore::default());
+    let (committer, _thread) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
+    store.stop();
+    let mut has_failed = committer.has_failed();
+    within("it is told", has_failed.wait_for(|has_failed| *has_failed)).await.unwrap();
+}
+
+/// As after many logins, which the committer does not know of.
+#[tokio::test]
+async fn a_checkpoint_is_made_although_nobody_commits() {
+    let store = Arc::new(TestStore::default());
+    let (_committer, _thread) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
+    store.set_checkpoint(Checkpoint::Due);
+    until("it is made", || store.checkpoint_state() == Checkpoint::Running).await;
+    store.set_checkpoint(Checkpoint::Made);
+}
+
+#[test]
+fn a_batch_is_full_after_many_commits_or_many_bytes() {
+    let object = |len: usize| Commit {
+        objects: vec![(Box::new(*b"row"), Some(vec![0; len].into()))],
+        ..Commit::default()
+    };
+    for (commit, count) in [(Commit::default(), 1024), (object(1 << 20), 4), (object(9 << 20), 1)] {
+        let mut batch = Batch::new();
+        let mut pushed = 0;
+        while !batch.is_full() {
+            batch.push(key("realm"), commit.clone(), ());
+            pushed += 1;
+        }
+        assert_eq!(pushed, count);
+    }
+}
+
 #[tokio::test]
 async fn more_client_files_than_can_wait_are_refused_for_now() {
     let store = Arc::new(TestStore::default());

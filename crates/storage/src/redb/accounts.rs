@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::batch::Draft;
+use super::draft::Draft;
 use super::redo::Recordable as _;
 use super::snapshot::Snapshot;
 use super::{RedbStore, key, record};
@@ -16,7 +16,7 @@ impl Accounts for RedbStore {
             None => Ok(None),
         };
         // Nearly always it is there, and then nobody needs to wait for others who write.
-        if let Some(secret) = find(&self.snapshot()?)? {
+        if let Some(secret) = self.read(find)? {
             return Ok(secret);
         }
         self.change(|draft| {
@@ -36,7 +36,7 @@ impl Accounts for RedbStore {
     }
 
     fn user(&self, id: &str) -> Result<Option<User>, StorageError> {
-        let value = self.snapshot()?.get(&key::USERS, id)?;
+        let value = self.read(|snapshot| snapshot.get(&key::USERS, id))?;
         value.map(|value| record::decode_user(id, &value)).transpose()
     }
 
@@ -52,7 +52,7 @@ impl Accounts for RedbStore {
     }
 
     fn session(&self, id: &str) -> Result<Option<LoginSession>, StorageError> {
-        let value = self.snapshot()?.get(&key::SESSIONS, id)?;
+        let value = self.read(|snapshot| snapshot.get(&key::SESSIONS, id))?;
         value.map(|value| record::decode_session(id, &value)).transpose()
     }
 

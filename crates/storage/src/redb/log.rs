@@ -19,10 +19,11 @@
 
 use std::{io, iter};
 
+use bytes::Bytes;
 use flate2::Crc;
 use redb::StorageBackend;
 
-use super::open::Fault;
+use super::error::Cause;
 use crate::store::StorageError;
 
 /// A log that can be written to.
@@ -50,6 +51,8 @@ pub(super) struct Mark {
 }
 
 const PAGE_LEN: usize = 4096;
+/// The shortest file: the first page, and one for records.
+const MIN_LEN: usize = 2 * PAGE_LEN;
 /// How much of a new file is written at a time.
 const ZEROS_LEN: usize = 1 << 20;
 const MAGIC: [u8; 16] = *b"bailiwick log 1\n";
@@ -58,22 +61,22 @@ const RECORD_HEAD_LEN: usize = 4 * 8;
 
 impl Log {
     /// Makes a log in a file that holds none, or an unused one.
-    pub(super) fn make(file: Box<dyn StorageBackend>, len: usize) -> Result<Self, Fault> {
+    pub(super) fn make(file: Box<dyn StorageBackend>, len: usize) -> Result<Self, Cause> {
         let start = read_start(&*file)?;
         match FileHead::decode(&start) {
             Some(head) => {
                 let bytes = read_all(&*file)?;
                 // Of a database that is gone, with what only the log knows.
                 if records(&bytes, head.id).next().is_some() {
-                    return Err(Fault::Foreign);
+                    return Err(Cause::Orphaned);
                 }
             }
             // Half made, before the database knew of it.
             None if start.iter().all(|byte| *byte == 0) => (),
-            None => return Err(Fault::Foreign),
+            None => return Err(Cause::Foreign),
         }
         let id = getrandom::u64().map_err(io::Error::other)?;
-        let len = len.next_multiple_of(PAGE_LEN).max(2 * PAGE_LEN);
+        let len = len.next_multiple_of(PAGE_LEN).max(MIN_LEN);
         file.set_len(0)?;
         file.set_len(len as u64)?;
         // A record that is the first to be written where it lies would wait until the system has found room for it.
@@ -86,36 +89,33 @@ impl Log {
         Ok(Self::new(file, id, len, 0))
     }
 
-    /// Opens the log with this id and tells, in order, the contents of the records after number `until`, which the
-    /// database holds.
+    /// Opens the log with this id; with it, in order, the contents of the records after number `until`, which the
+    /// database holds. Reads the whole file.
     pub(super) fn open(
         file: Box<dyn StorageBackend>,
         id: u64,
         until: u64,
-        mut tell: impl FnMut(&[u8]) -> Result<(), StorageError>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<(Self, Vec<Bytes>), Cause> {
         if file.len()? == 0 {
-            return Err(Fault::Unpaired);
+            return Err(Cause::Unpaired);
         }
         let head = FileHead::decode(&read_start(&*file)?).ok_or_else(|| damaged("its head"))?;
         if head.id != id {
-            return Err(Fault::Unpaired);
+            return Err(Cause::Unpaired);
         }
-        if head.len != file.len()? {
+        let len = file.len()?;
+        if head.len != len || len < MIN_LEN as u64 || !len.is_multiple_of(PAGE_LEN as u64) {
             return Err(damaged("its length"));
         }
-        let bytes = read_all(&*file)?;
+        let bytes = Bytes::from(read_all(&*file)?);
         let mut records: Vec<_> = records(&bytes, id).filter(|it| it.number > until).collect();
         records.sort_unstable_by_key(|record| record.number);
-        let mut last = until;
-        for record in records {
-            if record.number != last + 1 {
-                return Err(damaged("records are missing"));
-            }
-            tell(record.contents).map_err(Fault::of_storage)?;
-            last = record.number;
+        if records.iter().zip(until + 1..).any(|(record, number)| record.number != number) {
+            return Err(damaged("records are missing"));
         }
-        Ok(Self::new(file, id, bytes.len(), last))
+        let last = until + records.len() as u64;
+        let contents = records.iter().map(|record| bytes.slice_ref(record.contents)).collect();
+        Ok((Self::new(file, id, bytes.len(), last), contents))
     }
 
     /// A log whose records the database has, or is about to have.
@@ -132,6 +132,13 @@ impl Log {
         self.file.sync_data()?;
         (self.end, self.last) = (at + record.len(), self.last + 1);
         Ok(())
+    }
+
+    /// Uses up the next record's number, for a change that goes into the database alone: without it the log does not
+    /// fit a database that is older than the change.
+    pub(super) fn skip(&mut self) -> Mark {
+        self.last += 1;
+        self.mark()
     }
 
     /// Behind the last record.
@@ -298,6 +305,6 @@ fn read_all(file: &dyn StorageBackend) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn damaged(what: &'static str) -> Fault {
-    Fault::of_storage(StorageError::Corrupt(what))
+fn damaged(what: &'static str) -> Cause {
+    Cause::of_storage(StorageError::Corrupt(what))
 }

@@ -11,10 +11,11 @@ use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
 use redb::ReadTransaction;
 
+use super::error::backend;
 use super::key::{self, RealmId, Table};
 use super::memtable::{Memtable, Row};
+use super::record;
 use super::redo::Recordable;
-use super::{backend, record};
 use crate::store::{ObjectRow, RealmKey, RealmRecord, StorageError};
 
 /// What the database holds, and on top of it what was committed since. A clone costs next to nothing.

@@ -2,9 +2,10 @@
 
 use redb::WriteTransaction;
 
+use super::error::backend;
 use super::key;
+use super::key::Table;
 use super::redo::{Change, Recordable};
-use super::{backend, key::Table};
 use crate::store::StorageError;
 
 /// All tables; opening one for the first time makes it.

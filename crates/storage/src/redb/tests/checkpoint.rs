@@ -1,6 +1,7 @@
 //! Checkpoints, while others go on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use super::crash::{batch, carry_out, everything, realms};
 use super::disks::{Disks, Watched};
@@ -186,4 +187,33 @@ fn commit_around_checkpoints(disks: &Disks, log_len: usize, events: usize) -> u6
     let _ = (0..6).try_for_each(|_| round());
     let (acknowledged, _) = *state.lock().unwrap();
     acknowledged
+}
+
+/// One waits for the room that the other makes.
+#[test]
+fn a_commit_that_finds_no_room_waits_for_the_checkpoint_that_runs() {
+    let database = Watched::default();
+    let hook = database.hook.clone();
+    let options = RedbOptions::default().log_len(8 * PAGE);
+    let store = options.on_backends(database, Disk::default()).unwrap();
+    let realm = key("realm");
+    let (running, is_running) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    hook.set(move || {
+        let _ = running.send(());
+        let _ = gone.recv();
+    });
+    thread::scope(|scope| {
+        for revision in 0..7 {
+            commit(&store, &realm, append(revision, revision + 1, &[b"changeset"]));
+        }
+        let checkpoint = scope.spawn(|| store.checkpoint());
+        is_running.recv().unwrap();
+        let others = scope.spawn(|| commit(&store, &realm, append(7, 8, &[b"changeset"])));
+        assert_eq!(store.realm(&realm).unwrap().revision, 7, "others read meanwhile");
+        drop(go);
+        checkpoint.join().unwrap().unwrap();
+        others.join().unwrap();
+    });
+    assert_eq!(store.realm(&realm).unwrap().revision, 8);
 }

@@ -238,3 +238,20 @@ fn a_store_without_room_for_its_log_is_not_made_and_is_later() {
     disks.log.set_room(None);
     check_recovered(&disks, 1 << 20, Acknowledged::default(), "with room");
 }
+
+/// redb reads nothing any more after that, so that nothing but opening it again helps.
+#[test]
+fn a_page_that_cannot_be_read_stops_the_store() {
+    let disks = Disks::empty();
+    let store = disks.open(1 << 20).unwrap();
+    (0..STEPS).for_each(|step| carry_out(&store, step).unwrap());
+    drop(store);
+    let store = disks.open(1 << 20).unwrap();
+    assert!(!store.is_stopped());
+    disks.database.fail_to_read();
+    let error = store.realm(&realms()[0]).unwrap_err();
+    assert!(store.is_stopped());
+    check_stopped(&store, STEPS, &error);
+    drop(store);
+    check_recovered(&disks, 1 << 20, Acknowledged::ALL, "opened again");
+}

@@ -6,29 +6,35 @@ use proptest::prelude::*;
 use redb::{Database, WriteTransaction};
 use tempfile::{TempDir, tempdir};
 
+use super::disks::Disks;
 use crate::account::Accounts as _;
 use crate::conformance::sample::{
     FIRST, append, client_file, commit, key, session, try_commit, user, write,
 };
+use crate::disk::{Disk, Keeps};
 use crate::redb::key::{self, RealmId};
-use crate::redb::{RedbStore, record};
+use crate::redb::{OpenError, RedbStore, record};
 use crate::store::{Commit, CommitRefused, StorageError, Store as _};
 
 /// A store with a realm of id 1 that has something in every table, and one of id 2.
 fn store() -> (RedbStore, TempDir) {
     let dir = tempdir().unwrap();
     let store = RedbStore::in_dir(dir.path()).unwrap();
+    fill(&store);
+    (store, dir)
+}
+
+fn fill(store: &RedbStore) {
     for name in ["damaged", "sound"] {
         let mut start = append(0, 1, &[b"one", b"two", b"three"]);
         start.client_files = vec![(FIRST, client_file(1)), (FileIdent(3), client_file(2))];
         start.reciprocals = vec![(FIRST, ServerVersion(1), b"form".as_slice().into())];
         start.objects = write(0, &[(b"row", Some(b"object"))]).objects;
         start.schema = Some(b"schema".as_slice().into());
-        commit(&store, &key(name), start);
+        commit(store, &key(name), start);
     }
     store.create_user(&user("u"), &session("s", "u")).unwrap();
     store.secret("secret", b"secret").unwrap();
-    (store, dir)
 }
 
 /// The same store with something else in its database.
@@ -141,6 +147,43 @@ fn sums_that_do_not_add_up_are_reported() {
         tx.open_table(key::ENTRIES.definition).unwrap().insert(&key, wrong.as_slice()).unwrap();
     });
     check_corrupt(&store.entries(&realm, ServerVersion(0), ServerVersion(3), 1000));
+}
+
+/// redb checks the pages of a file only that was not closed, and panics on some that are not what it wrote.
+#[test]
+fn an_altered_page_is_an_error_and_not_a_panic_for_who_opens_or_reads() {
+    const LOG_LEN: usize = 8 * 4096;
+    let disks = Disks::empty();
+    fill(&disks.open(LOG_LEN).unwrap());
+    let sound = disks.database.bytes();
+    let pages = (1..sound.len() / 4096).filter(|page| sound[page * 4096..][..4096] != [0; 4096]);
+    let mut damaged_count = 0;
+    for at in pages.flat_map(|page| [0, 1, 2, 4, 6, 40].map(|i| page * 4096 + i)) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x41;
+        let log = disks.log.crashed(Keeps::Nothing);
+        let store = match Disks::new(Disk::new(bytes), log).open(LOG_LEN) {
+            Ok(store) => store,
+            Err(OpenError::Damaged { .. } | OpenError::Foreign { .. }) => continue,
+            Err(error) => panic!("byte {at}: {error:?}"),
+        };
+        for realm in ["damaged", "sound"].map(key) {
+            let all = (ServerVersion(0), ServerVersion(3));
+            let results = [
+                store.realm(&realm).map(drop),
+                store.entries(&realm, all.0, all.1, 1000).map(drop),
+                store.client_file(&realm, FIRST).map(drop),
+                store.reciprocals(&realm, FIRST, ServerVersion(0)).map(drop),
+                store.scan_objects(&realm, b"", None, 10).map(drop),
+                store.user("u").map(drop),
+                store.session("s").map(drop),
+            ];
+            damaged_count += results.iter().filter(|result| result.is_err()).count();
+        }
+        // Closing writes; a panic there may lead to another one, which ends the process.
+        std::mem::forget(store);
+    }
+    assert!(damaged_count > 0, "no page mattered");
 }
 
 #[test]
