@@ -99,18 +99,31 @@ async fn what_is_reported_is_what_the_server_has() {
     assert_eq!(report["errors"], Value::Object(serde_json::Map::new()));
     assert!(count("/acknowledged") <= written);
 
-    let (mut entries, mut objects) = (0, 0);
-    for partition in ["\"p0\"", "\"p1\""] {
-        let key = realm_key(&app_id, &partition_key.bind(partition).unwrap());
-        let head = store.realm(&key).unwrap().head.version;
-        let all = store.entries(&key, ServerVersion(0), head, usize::MAX).unwrap();
-        entries += all.iter().filter(|entry| entry.changeset.len() >= 2000).count() as u64;
-        objects += store.scan_objects(&key, &[], None, usize::MAX).unwrap().len() as u64;
-    }
-    assert_eq!((entries, objects), (written, written));
+    let stored = stored(&store, &app_id, partition_key);
+    assert_eq!(stored, Stored { entries: written, objects: written });
 
     check_elements(&svg);
     assert!(text.contains("2 in flight on each device, 2000 bytes each"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_run_counts_only_what_is_its_own() {
+    let service = Service::start().await;
+    let arguments =
+        ["--devices", "6", "--partitions", "2", "--in-flight", "2", "--payload", "2000"];
+    let mut written = 0;
+    for _ in 0..2 {
+        let (_, report) = service.load(&arguments).await;
+        let total = |name: &str| report["total"][name].as_u64().unwrap();
+        assert_eq!(total("acknowledged"), total("written"));
+        assert_eq!(total("received"), total("written") * (MEMBERS - 1));
+        assert!(report["receipt"]["max_ms"].as_f64() < Some(60_000.0), "{report}");
+        written += total("written");
+    }
+    let (app_id, partition_key) = (service.app_id.clone(), service.partition_key);
+    let (_dir, store) = service.stop().await;
+    let stored = stored(&store, &app_id, partition_key);
+    assert_eq!(stored, Stored { entries: written, objects: written }, "nothing was overwritten");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,6 +136,27 @@ async fn what_never_happened_took_no_time_that_could_be_told() {
     assert!(report["acknowledgement"]["p50_ms"].as_f64() > Some(0.0), "{report}");
     check_elements(&fs::read_to_string(service.path("svg")).unwrap());
     service.stop().await;
+}
+
+/// What devices have left on the server.
+#[derive(Debug, PartialEq, Eq)]
+struct Stored {
+    /// Changesets of 2,000 bytes.
+    entries: u64,
+    objects: u64,
+}
+
+/// In the first two partitions.
+fn stored(store: &RedbStore, app_id: &str, partition_key: PartitionKey) -> Stored {
+    let mut stored = Stored { entries: 0, objects: 0 };
+    for partition in ["\"p0\"", "\"p1\""] {
+        let key = realm_key(app_id, &partition_key.bind(partition).unwrap());
+        let head = store.realm(&key).unwrap().head.version;
+        let all = store.entries(&key, ServerVersion(0), head, usize::MAX).unwrap();
+        stored.entries += all.iter().filter(|entry| entry.changeset.len() >= 2000).count() as u64;
+        stored.objects += store.scan_objects(&key, &[], None, usize::MAX).unwrap().len() as u64;
+    }
+    stored
 }
 
 async fn log_in(api: &str) -> String {

@@ -65,7 +65,7 @@ struct Device {
     is_untimed: bool,
     file: MemoryFile,
     /// Objects that it has created.
-    objects: u64,
+    objects: u32,
     unacknowledged: usize,
     is_ready: bool,
 }
@@ -327,7 +327,7 @@ impl Driver {
         let template = self.shared.template.borrow();
         for news in self.news.drain(..) {
             match news {
-                News::Downloaded => {
+                News::CaughtUp => {
                     recorder.totals.ready += u64::from(!device.is_ready);
                     device.is_ready = true;
                 }

@@ -43,8 +43,8 @@ pub(super) enum News {
     Declared,
     /// The changeset of another device.
     Received(Bytes),
-    /// There was a DOWNLOAD.
-    Downloaded,
+    /// There was a DOWNLOAD, and the server has nothing more for now.
+    CaughtUp,
 }
 
 /// As real clients do it. An UPLOAD takes no more changesets once it has this many bytes of them.
@@ -114,7 +114,6 @@ impl MemoryFile {
         body: &Body,
         news: &mut Vec<News>,
     ) -> Result<(), String> {
-        news.push(News::Downloaded);
         let plain = body.inflate(MAX_DOWNLOAD_LEN).map_err(|error| error.to_string())?;
         for entry in Download::entries(plain) {
             news.push(News::Received(entry.map_err(|error| error.to_string())?.changeset));
@@ -129,6 +128,9 @@ impl MemoryFile {
             upload: header.upload_cursor,
             latest: header.latest_server_version,
         };
+        if progress.download.server_version >= progress.latest.version {
+            news.push(News::CaughtUp);
+        }
         if self.state.progress != progress {
             self.state.progress = progress;
             self.note_progress();

@@ -96,7 +96,7 @@ const POLL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Fleet {
-    /// Connects all devices, and waits until each has had a DOWNLOAD and the class is declared.
+    /// Connects all devices, and waits until each has all that was there before and the class is declared.
     ///
     /// Only in a [`LocalSet`](tokio::task::LocalSet).
     pub(super) async fn connect(plan: &Plan) -> Result<Self> {
@@ -106,7 +106,7 @@ impl Fleet {
         }
         let shared = Rc::new(Shared {
             recorder: RefCell::new(Recorder::new(Instant::now())),
-            template: RefCell::new(Template::new(plan.payload)),
+            template: RefCell::new(Template::new(plan.payload)?),
             sync,
             in_flight: Cell::new(0),
         });

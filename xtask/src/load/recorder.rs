@@ -21,7 +21,7 @@ pub(super) struct Recorder {
 /// How much has happened since the beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
-    /// Devices that have had a DOWNLOAD.
+    /// Devices that have had all that was there before them.
     pub(super) ready: u64,
     /// Writers whose class the server knows.
     pub(super) declared: u64,
