@@ -11,6 +11,7 @@ mod trace;
 mod violation;
 
 mod fault;
+mod limits;
 mod plan;
 mod sabotage;
 

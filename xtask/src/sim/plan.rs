@@ -7,6 +7,7 @@ use bailiwick_client::session::ResetMode;
 use super::app::{Clocks, Memory, Style};
 use super::choices::Choices;
 use super::fault::{Fault, Faults};
+use super::limits::Limits;
 use super::network::Weather;
 use super::sabotage::Sabotage;
 
@@ -48,6 +49,7 @@ pub(crate) struct Plan {
     /// After so many events all is healed, and everybody has to come in step.
     pub(crate) round_len: u64,
     pub(crate) weather: Weather,
+    pub(crate) limits: Limits,
     /// What devices do when they have to reset.
     pub(crate) reset_mode: ResetMode,
     /// About how often each fault strikes, if it does.
@@ -94,6 +96,7 @@ impl Plan {
                 ResetMode::DiscardLocal,
             ]),
             intervals: Vec::new(),
+            limits: Limits::new(&mut choices.fork()),
         };
         intervals.extend(later.iter().filter_map(|fault| interval(fault, choices)));
         plan.intervals = intervals;

@@ -10,7 +10,7 @@ mod process;
 mod realm;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use bailiwick_core::state::State;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::auth::AuthError;
+use bailiwick_server::http::error::ApiError;
 use bailiwick_server::http::websocket;
 use bailiwick_server::realm::RealmsConfig;
 use bailiwick_server::session::SessionConfig;
@@ -30,8 +31,11 @@ use bytes::Bytes;
 
 use super::agenda::Time;
 use super::choices::Choices;
+use super::limits::Limits;
 use super::partition::PARTITION_KEY;
-use admission::{Admission, Login};
+use super::tally::SharedTally;
+use admission::Admission;
+pub(crate) use admission::Login;
 use disks::Disks;
 use process::{Config, Process};
 
@@ -46,8 +50,6 @@ pub(crate) struct Server {
     config: Config,
     admission: Admission,
     choices: Choices,
-    /// The users' latest logins.
-    logins: BTreeMap<String, Login>,
     login_count: u64,
     outputs: VecDeque<Output>,
     has_died: bool,
@@ -74,7 +76,7 @@ const MAX_UPLOAD_LEN: usize = 18 << 20;
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
 impl Server {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, limits: &Limits, tally: SharedTally) -> Self {
         let mut choices = Choices::new(seed);
         let config = Config {
             sessions: Arc::new(SessionConfig {
@@ -82,12 +84,16 @@ impl Server {
                 max_upload_len: MAX_UPLOAD_LEN,
                 max_sessions: 1000,
             }),
-            web_socket: websocket::WebSocketConfig::default(),
+            web_socket: websocket::WebSocketConfig {
+                access_check_interval: limits.access_check_interval,
+                ..websocket::WebSocketConfig::default()
+            },
             realms: RealmsConfig {
                 download_soft_limit: *choices.pick(&[0, 100, 1000, 1 << 20]),
                 ..RealmsConfig::default()
             },
             epoch_ms: EPOCH_MS,
+            tally,
         };
         let disks = Disks::new();
         let store = disks.open().expect("new disks work");
@@ -97,9 +103,8 @@ impl Server {
             process: Process::new(store, config.clone(), Time::ZERO, choices.fork()),
             disks,
             config,
-            admission: Admission::new(),
+            admission: Admission::new(limits),
             choices,
-            logins: BTreeMap::new(),
             login_count: 0,
             outputs: VecDeque::new(),
             has_died: false,
@@ -158,8 +163,6 @@ impl Server {
     pub(crate) fn restore(&mut self, now: Time) {
         self.disks.power().last_for(0);
         self.disks = self.backup.copied();
-        // The copy may not have them; who notices that logs in again.
-        self.logins.clear();
         self.restart(now);
     }
 
@@ -184,30 +187,46 @@ impl Server {
         self.process.sync_latency = latency;
     }
 
-    /// A device of a user connects, with a fresh access token of the user's login. If it is not let in, the
-    /// connection is closed.
-    pub(crate) fn connect(&mut self, now: Time, number: u64, version: ProtocolVersion, user: &str) {
-        let now_ms = self.process.now_ms(now);
-        let access = self
-            .token(user, now_ms)
-            .and_then(|token| self.admission.verify(&*self.process.store, &token, now_ms));
-        if let Ok(access) = access {
+    /// Somebody connects; the user whose access token it is, or the HTTP status that says why not.
+    pub(crate) fn connect(
+        &mut self,
+        now: Time,
+        number: u64,
+        version: ProtocolVersion,
+        access_token: &str,
+    ) -> Result<String, u16> {
+        let result = self.admission.verify(&*self.process.store, access_token, now);
+        let result = result.map(|access| {
+            let user = access.user_id.clone();
             self.process.connect(now, number, version, access);
-        } else {
-            self.outputs.push_back(Output::Close(number));
-            self.process.end_if_stopped(now);
-        }
-        self.look();
+            user
+        });
+        self.answered(now, result)
     }
 
-    /// The login of a user ends.
-    pub(crate) fn log_out(&mut self, now: Time, user: &str) {
-        if let Some(login) = self.logins.remove(user)
-            && self.admission.log_out(&*self.process.store, &login.refresh_token).is_err()
-        {
-            self.process.end_if_stopped(now);
-        }
-        self.look();
+    /// A user logs in; `None` if that fails.
+    pub(crate) fn log_in(&mut self, now: Time, user: &str) -> Option<Login> {
+        self.login_count += 1;
+        let accounts = &*self.process.store;
+        let result = self.admission.log_in(accounts, user, self.login_count, now);
+        self.answered(now, result).ok()
+    }
+
+    /// A login is given a new access token; if not, the HTTP status that says why.
+    pub(crate) fn refresh(&mut self, now: Time, login: &mut Login) -> Result<(), u16> {
+        let result = self.admission.refresh(&*self.process.store, login, now);
+        self.answered(now, result)
+    }
+
+    /// A login ends; whether that is certain.
+    pub(crate) fn log_out(&mut self, now: Time, login: &Login) -> bool {
+        let result = self.admission.log_out(&*self.process.store, &login.refresh_token);
+        self.answered(now, result).is_ok()
+    }
+
+    /// The access token of a login is from now on one that has expired.
+    pub(crate) fn expire(&self, now: Time, login: &mut Login) {
+        self.admission.expire(login, now);
     }
 
     /// Takes a binary message.
@@ -283,17 +302,15 @@ impl Server {
         self.process.store.entries(&key, after, last, usize::MAX).expect("the store works")
     }
 
-    /// An access token of a user, who logs in if need be.
-    fn token(&mut self, user: &str, now_ms: u64) -> Result<String, AuthError> {
-        let accounts = &*self.process.store;
-        if let Some(login) = self.logins.get(user) {
-            return self.admission.refresh(accounts, &login.refresh_token, now_ms);
+    /// What somebody is answered, unless the process dies over it.
+    fn answered<T>(&mut self, now: Time, result: Result<T, AuthError>) -> Result<T, u16> {
+        self.process.end_if_stopped(now);
+        self.look();
+        match result {
+            _ if self.has_died => Err(503),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(ApiError::from(error).status.as_u16()),
         }
-        self.login_count += 1;
-        let login = self.admission.login(accounts, user, self.login_count, now_ms)?;
-        let token = login.access_token.clone();
-        self.logins.insert(user.to_owned(), login);
-        Ok(token)
     }
 
     /// Takes what has come out of the process, unless the power has failed: then nobody hears of it.

@@ -12,11 +12,26 @@ pub enum Met {
     DayPassed,
     /// A device came back after weeks.
     WeeksAway,
+    /// The server refused a token.
+    TokenRefused,
+    /// A device had to log in again.
+    LoggedOut,
+    /// The server ended a connection whose login had ended.
+    AccessEnded,
+    /// A login came to its end by itself.
+    LoginExpired,
 }
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::DayPassed, Self::WeeksAway];
+    pub const ALL: [Self; 6] = [
+        Self::DayPassed,
+        Self::WeeksAway,
+        Self::TokenRefused,
+        Self::LoggedOut,
+        Self::AccessEnded,
+        Self::LoginExpired,
+    ];
 }
 
 /// How often each was met.

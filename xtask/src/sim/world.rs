@@ -4,6 +4,7 @@
 
 mod calm;
 mod event;
+mod login;
 mod process;
 mod restore;
 mod strike;
@@ -33,6 +34,7 @@ use super::trace::{Kind, Trace};
 use super::violation::Violation;
 use super::watch::{Ledgers, Watch};
 use event::Event;
+use login::Known;
 
 /// Everything, and what has happened.
 pub(crate) struct World {
@@ -47,6 +49,7 @@ pub(crate) struct World {
     server_wake: Option<Time>,
     sites: Vec<Site>,
     rogues: Vec<Rogue>,
+    rogue_logins: Vec<Option<Known>>,
     /// The latest messages of honest devices.
     overheard: VecDeque<Bytes>,
     apps: Vec<App>,
@@ -94,10 +97,8 @@ struct Site {
     off_until: Time,
     /// Since when it has been off.
     off_since: Time,
-    /// The access token is valid until then.
-    token_until: Time,
-    /// The login of its user has ended.
-    is_logged_out: bool,
+    /// What it has of its user's login.
+    login: Option<Known>,
     /// By how much the clock is wrong, in milliseconds.
     skew_ms: i64,
     /// How long it takes to flush a disk.
@@ -165,17 +166,19 @@ impl World {
         let apps = (0..plan.partitions).map(|_| App::new(&mut app_choices, plan.style)).collect();
         let sites = (0..plan.devices).map(|number| Site::new(number, &plan, &mut choices));
         let sites = sites.collect();
+        let limits = plan.limits;
         Self {
             scenario,
             plan,
             agenda: Agenda::new(),
             trace: Trace::default(),
             watch: Watch::default(),
-            server: Server::new(choices.number()),
+            server: Server::new(choices.number(), &limits, tally.clone()),
             is_server_up: true,
             server_wake: None,
             sites,
             rogues: (0..2).map(|number| Rogue::new(format!("rogue {number}"))).collect(),
+            rogue_logins: vec![None; 2],
             overheard: VecDeque::new(),
             apps,
             links: BTreeMap::new(),
@@ -261,6 +264,7 @@ impl World {
             Event::ServerStart => self.start_server(),
             Event::Strike(index) => self.strike(index),
             Event::Visit(visit) => self.visit(visit),
+            Event::Outlawed(link) => self.outlawed(link),
             Event::Mend { device, fault } => self.mend(device, fault),
         }
     }
@@ -296,8 +300,7 @@ impl Site {
             deferred: Vec::new(),
             off_until: Time::ZERO,
             off_since: Time::ZERO,
-            token_until: Time::ZERO,
-            is_logged_out: false,
+            login: None,
             skew_ms: 0,
             sync_latency: Duration::ZERO,
             next_wait: 0,

@@ -1,39 +1,55 @@
 //! Who may connect: logins and tokens, as the real server has them.
 
-use bailiwick_server::auth::token::{TokenKey, TokenKind};
+use std::time::Duration;
+
+use bailiwick_server::auth::token::{ACCESS_LIFETIME_S, TokenKey, TokenKind};
 use bailiwick_server::auth::{AccessIdentity, AuthError, holder, live_session};
 use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 
+use super::EPOCH_MS;
+use crate::sim::agenda::Time;
+use crate::sim::limits::Limits;
+
 /// What a login gives to a device.
 #[derive(Clone, Debug)]
-pub(super) struct Login {
-    pub(super) access_token: String,
-    pub(super) refresh_token: String,
+pub(crate) struct Login {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    /// When the access token ends.
+    pub(crate) access_until: Time,
+    /// When the login ends, unless somebody ends it.
+    pub(crate) until: Time,
+    session: LoginSession,
 }
 
 /// Signs and checks the tokens; the accounts are in the store.
 pub(super) struct Admission {
     key: TokenKey,
+    access_lifetime: Duration,
+    login_lifetime: Duration,
 }
 
 /// The object id of the simulated app.
 const DOMAIN_ID: &str = "65a0000000000000000000ff";
-/// How long a login lasts, in milliseconds, unless it is ended: longer than any world.
-const LOGIN_LIFETIME_MS: u64 = 10 * 365 * 86_400_000;
 
 impl Admission {
-    pub(super) fn new() -> Self {
-        Self { key: TokenKey::new(&[7; TokenKey::MIN_SECRET_LEN], DOMAIN_ID) }
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            key: TokenKey::new(&[7; TokenKey::MIN_SECRET_LEN], DOMAIN_ID),
+            access_lifetime: limits.access_lifetime,
+            login_lifetime: limits.login_lifetime,
+        }
     }
 
     /// Logs a user in, who is made if need be. `number` names the login.
-    pub(super) fn login(
+    pub(super) fn log_in(
         &self,
         accounts: &dyn Accounts,
         user_id: &str,
         number: u64,
-        now_ms: u64,
+        now: Time,
     ) -> Result<Login, AuthError> {
+        let now_ms = ms(now);
         let identity = Identity {
             id: format!("identity of {user_id}"),
             provider_type: "anon-user".to_owned(),
@@ -44,7 +60,8 @@ impl Admission {
             user_id: user_id.to_owned(),
             device_id: format!("device of login {number}"),
             created_ms: now_ms,
-            expires_ms: now_ms + LOGIN_LIFETIME_MS,
+            // Tokens know of whole seconds only.
+            expires_ms: ms(now + self.login_lifetime) / 1000 * 1000,
         };
         if accounts.user(user_id)?.is_some() {
             accounts.put_session(&session)?;
@@ -57,10 +74,15 @@ impl Admission {
             };
             accounts.create_user(&user, &session)?;
         }
-        Ok(Login {
-            access_token: self.key.sign_access(&session, now_ms),
+        let mut login = Login {
+            access_token: String::new(),
             refresh_token: self.key.sign_refresh(&session, &identity),
-        })
+            access_until: Time::ZERO,
+            until: Time::from_millis(session.expires_ms - EPOCH_MS),
+            session,
+        };
+        self.sign(&mut login, now, self.access_lifetime);
+        Ok(login)
     }
 
     /// Who holds an access token.
@@ -68,10 +90,10 @@ impl Admission {
         &self,
         accounts: &dyn Accounts,
         access_token: &str,
-        now_ms: u64,
+        now: Time,
     ) -> Result<AccessIdentity, AuthError> {
-        let grant = self.key.verify(access_token, TokenKind::Access, now_ms)?;
-        holder(accounts, &grant, now_ms)
+        let grant = self.key.verify(access_token, TokenKind::Access, ms(now))?;
+        holder(accounts, &grant, ms(now))
     }
 
     /// Ends a login.
@@ -85,15 +107,35 @@ impl Admission {
         Ok(())
     }
 
-    /// A new access token.
+    /// A new access token for a login.
     pub(super) fn refresh(
         &self,
         accounts: &dyn Accounts,
-        refresh_token: &str,
-        now_ms: u64,
-    ) -> Result<String, AuthError> {
-        let grant = self.key.verify(refresh_token, TokenKind::Refresh, now_ms)?;
-        let (session, _) = live_session(accounts, &grant, now_ms)?;
-        Ok(self.key.sign_access(&session, now_ms))
+        login: &mut Login,
+        now: Time,
+    ) -> Result<(), AuthError> {
+        let grant = self.key.verify(&login.refresh_token, TokenKind::Refresh, ms(now))?;
+        let (session, _) = live_session(accounts, &grant, ms(now))?;
+        login.session = session;
+        self.sign(login, now, self.access_lifetime);
+        Ok(())
     }
+
+    /// The access token of a login ends now.
+    pub(super) fn expire(&self, login: &mut Login, now: Time) {
+        self.sign(login, now, Duration::ZERO);
+    }
+
+    /// Signs an access token that was good for as long as a real one, and is for so long from now on.
+    fn sign(&self, login: &mut Login, now: Time, left: Duration) {
+        let begin_ms = (ms(now + left) - ACCESS_LIFETIME_S * 1000) / 1000 * 1000;
+        login.access_token = self.key.sign_access(&login.session, begin_ms);
+        login.access_until = Time::from_millis(begin_ms + ACCESS_LIFETIME_S * 1000)
+            .saturating_sub(Time::from_millis(EPOCH_MS));
+    }
+}
+
+/// Milliseconds since 1970.
+fn ms(now: Time) -> u64 {
+    EPOCH_MS + u64::try_from(now.as_millis()).expect("worlds end before that")
 }

@@ -28,6 +28,7 @@ use super::realm::Realm;
 use super::work::{Answer, RealmNumber, Work};
 use crate::sim::agenda::{Agenda, Time};
 use crate::sim::choices::Choices;
+use crate::sim::tally::SharedTally;
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -61,6 +62,7 @@ pub(super) struct Config {
     pub(super) realms: RealmsConfig,
     /// Milliseconds since 1970 when the world begins.
     pub(super) epoch_ms: u64,
+    pub(super) tally: SharedTally,
 }
 
 /// A batch, and what it brings.

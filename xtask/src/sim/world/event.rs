@@ -39,6 +39,8 @@ pub(super) enum Event {
     Strike(usize),
     /// A rogue goes on.
     Visit(Visit),
+    /// The server must have ended this connection.
+    Outlawed(u64),
     /// Something that went wrong is over.
     Mend { device: usize, fault: Fault },
 }

@@ -17,9 +17,6 @@ use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 
-/// How long an access token is valid.
-pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
-
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// When the world begins, in milliseconds since 2015.
@@ -55,7 +52,9 @@ impl World {
         }
         self.tamper_disks(device);
         self.plan_app(device);
-        self.perform(device, effects)
+        self.perform(device, effects)?;
+        // An app that has never been started asks its user first.
+        if self.sites[device].login.is_none() { self.log_in(device) } else { Ok(()) }
     }
 
     /// The process of a device ends by itself, and another one begins.
@@ -120,7 +119,10 @@ impl World {
                 // There is one server; it is where it was.
                 Effect::WakeAt(None) | Effect::RefreshLocation => (),
                 Effect::ResetDone(index, recovered) => self.reset_done(device, index, recovered)?,
-                Effect::LoggedOut if self.sites[device].is_logged_out => (),
+                Effect::LoggedOut if self.may_be_logged_out(device) => {
+                    let delay = Duration::from_millis(1 + self.choices.number() % 10_000);
+                    self.agenda.put_in(delay, Event::Mend { device, fault: Fault::LogOut });
+                }
                 Effect::LoggedOut => {
                     let message = format!("device {device} is logged out for no reason");
                     return Err(Violation::new(Check::Honest, message));
@@ -177,22 +179,6 @@ impl World {
         let site = &mut self.sites[device];
         site.device.stored(self.agenda.now(), index, role, answer, &mut effects)?;
         self.perform(device, effects)
-    }
-
-    pub(super) fn token(&mut self, device: usize) -> Result<(), Violation> {
-        let now = self.now();
-        let site = &mut self.sites[device];
-        let is_answered = site.unreachable_until <= now && self.is_server_up;
-        let result = if is_answered && site.is_logged_out {
-            Err(SyncError::LoggedOut("the session has ended".to_owned()))
-        } else {
-            // Without an answer the device goes on with the old token.
-            Ok(())
-        };
-        if is_answered {
-            site.token_until = now + TOKEN_LIFETIME;
-        }
-        self.input(device, Input::TokenRefreshed(result))
     }
 
     /// Plans what the app of a device does next. Nothing is planned while the device is off, so that time can pass.
@@ -284,7 +270,7 @@ impl World {
             return Err(Violation::new(Check::Honest, message));
         };
         match (wait, result) {
-            (_, Err(SyncError::LoggedOut(_))) if self.sites[device].is_logged_out => Ok(()),
+            (_, Err(SyncError::LoggedOut(_))) if self.may_be_logged_out(device) => Ok(()),
             (_, Err(error)) => {
                 let message = format!("{wait:?} of device {device} ends with {error}");
                 Err(Violation::new(Check::Honest, message))

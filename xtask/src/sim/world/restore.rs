@@ -38,6 +38,7 @@ impl World {
         }
         self.crash_server(Duration::from_millis(100));
         self.server.restore(self.agenda.now());
+        self.forget_logins();
         for index in 0..self.marks.len() {
             self.loosen(index, &ledgers);
         }

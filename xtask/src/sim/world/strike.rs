@@ -8,13 +8,12 @@ use bailiwick_storage::disk::Keeps;
 use bytes::Bytes;
 
 use super::event::{Event, Visit};
-use super::process::TOKEN_LIFETIME;
 use super::traffic::any_version;
 use super::{DAY, Site, World};
 use crate::sim::choices::Choices;
 use crate::sim::device::realm_key;
 use crate::sim::fault::Fault;
-use crate::sim::network::{Direction, Peer};
+use crate::sim::network::Direction;
 use crate::sim::partition::Partition;
 use crate::sim::rogue::{Gossip, Manner};
 use crate::sim::trace::Kind;
@@ -103,12 +102,7 @@ impl World {
                 let far = i64::try_from(choices.number() % 200_000_000).expect("it is small");
                 site.skew_ms = far - 100_000_000;
             }
-            Fault::TokenExpiry => {
-                site.token_until = now;
-                if choices.yes() {
-                    self.cut(device, choices);
-                }
-            }
+            Fault::TokenExpiry => return Ok(self.expire(device, choices)),
             Fault::Pause | Fault::Sleep if !is_running => return Ok(false),
             Fault::Pause => {
                 self.input_each(device, Input::Pause)?;
@@ -122,7 +116,7 @@ impl World {
             Fault::Away => self.leave(device, choices),
             Fault::Rogue => return self.invite(choices),
             Fault::Restore => return self.restore(),
-            Fault::LogOut => self.log_out(device, while_ms)?,
+            Fault::LogOut => return self.log_out(device, choices),
             Fault::Stop => {
                 self.server.stop(now);
                 self.pump()?;
@@ -163,32 +157,8 @@ impl World {
         Ok(())
     }
 
-    /// The login of a device's user ends, on all devices that share it.
-    fn log_out(&mut self, device: usize, duration: Duration) -> Result<(), Violation> {
-        let user = self.sites[device].device.user.clone();
-        self.server.log_out(self.agenda.now(), &user);
-        for site in self.sites.iter_mut().filter(|site| site.device.user == user) {
-            site.is_logged_out = true;
-        }
-        self.agenda.put_in(duration, Event::Mend { device, fault: Fault::LogOut });
-        self.pump()
-    }
-
-    /// The devices of a user log in again.
-    pub(super) fn log_in(&mut self, device: usize) -> Result<(), Violation> {
-        let user = self.sites[device].device.user.clone();
-        for other in 0..self.sites.len() {
-            let site = &mut self.sites[other];
-            if site.device.user == user && std::mem::take(&mut site.is_logged_out) {
-                site.token_until = self.agenda.now() + TOKEN_LIFETIME;
-                self.input_each(other, Input::Resume)?;
-            }
-        }
-        Ok(())
-    }
-
     /// A connection breaks; the ends notice after what still arrives.
-    fn cut(&mut self, device: usize, choices: &mut Choices) -> bool {
+    pub(super) fn cut(&mut self, device: usize, choices: &mut Choices) -> bool {
         let now = self.now();
         let Some(number) = self.sites[device].link else { return false };
         let Some(link) = self.links.get_mut(&number) else { return false };
@@ -241,10 +211,7 @@ impl World {
         let (number, manner, choices) = (visit.rogue, visit.manner, &mut visit.choices);
         if self.rogues[number].link.is_none() {
             let version = any_version(ProtocolVersion::MIN.number(), choices);
-            let user = self.rogues[number].user.clone();
-            let link = self.open(Peer::Rogue(number), version, &user);
-            self.rogues[number].connected(link, version);
-            self.pump()?;
+            self.intrude(number, version)?;
         }
         let Some(link) = self.rogues[number].link else { return Ok(()) };
         // One has a partition for itself, in which it may repeat what others write elsewhere.

@@ -28,36 +28,31 @@ impl World {
         let is_listening = self.is_server_up && self.server.is_listening();
         let result = if site.unreachable_until > now || !is_listening {
             Err(ConnectError::Network("nobody answers".to_owned()))
-        } else if site.token_until <= now || site.is_logged_out {
-            Err(ConnectError::Status(401))
         } else {
-            Ok(self.connect(device)?)
+            self.connect(device)?
         };
         self.note(Kind::Connect, device, &[result.as_ref().map_or(0, |version| version.number())]);
         self.input(device, Input::Connected(result))
     }
 
-    fn connect(&mut self, device: usize) -> Result<ProtocolVersion, Violation> {
-        let version = any_version(self.plan.style.lowest, &mut self.choices);
-        let user = self.sites[device].device.user.clone();
-        let number = self.open(Peer::Device(device), version, &user);
-        self.sites[device].link = Some(number);
-        self.pump()?;
-        Ok(version)
-    }
-
-    /// Makes a connection; what the server says to it is yet to be taken.
-    pub(super) fn open(&mut self, peer: Peer, version: ProtocolVersion, user: &str) -> u64 {
-        self.last_link += 1;
-        let number = self.last_link;
+    /// Makes a connection, if the server lets the token in: its number, and whose token it is. What the server says to
+    /// it is yet to be taken.
+    pub(super) fn open(
+        &mut self,
+        peer: Peer,
+        version: ProtocolVersion,
+        access_token: &str,
+    ) -> Result<(u64, String), u16> {
+        let number = self.last_link + 1;
+        let user = self.server.connect(self.agenda.now(), number, version, access_token)?;
+        self.last_link = number;
         self.links.insert(number, Link::new(peer, self.plan.weather));
-        self.server.connect(self.agenda.now(), number, version, user);
         let honesty = match peer {
             Peer::Device(_) => Honesty::Honest,
             Peer::Rogue(_) => Honesty::Rogue,
         };
-        self.watch.connect(number, version, user, honesty);
-        number
+        self.watch.connect(number, version, &user, honesty);
+        Ok((number, user))
     }
 
     /// Sends a message.

@@ -11,6 +11,7 @@ use crate::sim::agenda::Time;
 use crate::sim::server::connection::Bound;
 use crate::sim::server::realm::Realm;
 use crate::sim::server::work::{Answer, Asker, Askers, RealmNumber, Work};
+use crate::sim::tally::Met;
 
 impl Process {
     /// Does what an endpoint wants, until a realm takes no more commands.
@@ -102,6 +103,7 @@ impl Process {
             Request::CheckAccess => {
                 let access = served.access.clone();
                 if !self.is_alive(now, &access) {
+                    self.config.tally.meet(Met::AccessEnded);
                     return self.go(number, GoAway::AccessEnded);
                 }
             }
