@@ -60,8 +60,8 @@ const FILE_HEAD_LEN: usize = 16 + 3 * 8;
 const RECORD_HEAD_LEN: usize = 4 * 8;
 
 impl Log {
-    /// Makes a log in a file that holds none, or an unused one.
-    pub(super) fn make(file: Box<dyn StorageBackend>, len: usize) -> Result<Self, Cause> {
+    /// Makes a log with this id in a file that holds none, or an unused one.
+    pub(super) fn make(file: Box<dyn StorageBackend>, len: usize, id: u64) -> Result<Self, Cause> {
         let start = read_start(&*file)?;
         match FileHead::decode(&start) {
             Some(head) => {
@@ -75,7 +75,6 @@ impl Log {
             None if start.iter().all(|byte| *byte == 0) => (),
             None => return Err(Cause::Foreign),
         }
-        let id = getrandom::u64().map_err(io::Error::other)?;
         let len = len.next_multiple_of(PAGE_LEN).max(MIN_LEN);
         file.set_len(0)?;
         file.set_len(len as u64)?;

@@ -31,13 +31,20 @@ const LOG_LEN: usize = 16 << 20;
 pub struct RedbOptions {
     cache_len: usize,
     log_len: usize,
+    log_id: Option<u64>,
     check: bool,
     existing_only: bool,
 }
 
 impl Default for RedbOptions {
     fn default() -> Self {
-        Self { cache_len: CACHE_LEN, log_len: LOG_LEN, check: false, existing_only: false }
+        Self {
+            cache_len: CACHE_LEN,
+            log_len: LOG_LEN,
+            log_id: None,
+            check: false,
+            existing_only: false,
+        }
     }
 }
 
@@ -54,6 +61,13 @@ impl RedbOptions {
     #[must_use]
     pub fn log_len(self, bytes: usize) -> Self {
         Self { log_len: bytes, ..self }
+    }
+
+    /// What tells the log of a new store from those of all others; random unless told. For stores that are to have the
+    /// same bytes each time, as in a simulation.
+    #[must_use]
+    pub fn log_id(self, id: u64) -> Self {
+        Self { log_id: Some(id), ..self }
     }
 
     /// Reads the whole database and checks all its checksums when it is opened. Without this, a file that
@@ -183,7 +197,9 @@ impl RedbOptions {
         let log = if let Some(paired) = paired {
             recover((&database, path), (file, log_path), paired)?
         } else {
-            let log = Log::make(file, self.log_len).map_err(|cause| cause.at(log_path))?;
+            let id = self.log_id.map_or_else(getrandom::u64, Ok).map_err(io::Error::other);
+            let log = id.map_err(Cause::Io).and_then(|id| Log::make(file, self.log_len, id));
+            let log = log.map_err(|cause| cause.at(log_path))?;
             pair(&database, &log).map_err(|error| Cause::of_storage(error).at(path))?;
             log
         };

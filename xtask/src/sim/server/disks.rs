@@ -40,7 +40,7 @@ impl Disks {
     }
 
     pub(super) fn open(&self) -> Result<RedbStore, OpenError> {
-        let options = RedbOptions::default().cache_len(CACHE_LEN).log_len(LOG_LEN);
+        let options = RedbOptions::default().cache_len(CACHE_LEN).log_len(LOG_LEN).log_id(1);
         options.on_backends(self.database.clone(), self.log.clone())
     }
 

@@ -177,6 +177,20 @@ fn a_database_older_than_a_commit_without_a_record_is_an_error() {
     check_damaged(&open_with_log(&Disks::new(old, Disk::default()), log), "a gap");
 }
 
+#[test]
+fn the_same_calls_lead_to_the_same_bytes() {
+    let files = || {
+        let disks = Disks::empty();
+        let options = RedbOptions::default().log_len(LOG_LEN).log_id(1);
+        let store = options.on_backends(disks.database.clone(), disks.log.clone()).unwrap();
+        commit(&store, &key("realm"), append(0, 1, &[b"changeset"]));
+        store.checkpoint().unwrap();
+        commit(&store, &key("realm"), append(1, 2, &[b"changeset"]));
+        [disks.database.bytes(), disks.log.bytes()]
+    };
+    assert!(files() == files());
+}
+
 /// Whoever is told to look after a file is to look after the right one.
 #[test]
 fn what_fails_while_the_log_is_repeated_is_the_database() {
@@ -284,7 +298,7 @@ proptest! {
         ),
     ) {
         let disk = Disk::default();
-        let mut log = Log::make(Box::new(disk.clone()), 9 * PAGE).unwrap();
+        let mut log = Log::make(Box::new(disk.clone()), 9 * PAGE, 7).unwrap();
         let mut written = VecDeque::<(u64, Bytes)>::new();
         // Where checkpoints have begun, of which the first ends next.
         let mut marks = VecDeque::new();
