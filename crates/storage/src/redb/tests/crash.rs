@@ -154,6 +154,29 @@ fn a_crash_at_any_write_loses_nothing_acknowledged() {
     }
 }
 
+/// The next process finds what the first one wrote, flushed or not; what it shows of that has to stay.
+#[test]
+fn what_is_seen_after_a_killed_process_is_there_after_a_power_failure() {
+    for log_len in LOG_LENS {
+        for events in 0.. {
+            let disks = Disks::empty();
+            disks.power.last_for(events);
+            let acknowledged = carry_out_until_failure(&disks, log_len);
+            let is_complete = !disks.power.is_out();
+            disks.power.last_for(usize::MAX);
+            let store = disks.open(log_len).unwrap();
+            let seen = store.realm(&realms()[0]).unwrap().revision;
+            let crashed = disks.crashed([Keeps::Nothing; 2]);
+            let kept = Acknowledged { batches: seen, ..acknowledged };
+            let context = format!("log of {log_len}, killed after event {events}");
+            check_recovered(&crashed, log_len, kept, &context);
+            if is_complete {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_crash_while_the_log_is_repeated_loses_nothing() {
     let log_len = 1 << 20;
