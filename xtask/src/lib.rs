@@ -19,6 +19,7 @@ mod fuzz;
 mod load;
 mod mutants;
 mod step;
+mod stored_realm;
 mod test;
 mod tidy;
 

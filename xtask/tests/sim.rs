@@ -120,6 +120,7 @@ fn each_broken_promise_is_found() {
     check_found(Sabotage::ForgetDevice, Check::InStep);
     check_found(Sabotage::ChangeDevice, Check::Converged);
     check_found(Sabotage::ChangeServer, Check::Projection);
+    check_found(Sabotage::ChangeHistory, Check::Durable);
     check_found(Sabotage::Spare, Check::Refused);
     check_found(Sabotage::Panic, Check::Panics);
 }

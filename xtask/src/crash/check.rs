@@ -6,13 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bailiwick_client::PartitionValue;
-use bailiwick_core::schema::Schema;
 use bailiwick_core::state::State;
-use bailiwick_protocol::changeset::Changeset;
-use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::http::websocket::realm_key;
 use bailiwick_storage::redb::RedbStore;
-use bailiwick_storage::store::{RealmKey, Store};
+use bailiwick_storage::store::RealmKey;
 use serde_json::{Value, json};
 
 use super::device::Device;
@@ -21,6 +18,7 @@ use super::fill::Filled;
 use super::ledger::{Acknowledged, Ledger};
 use super::server::{APP_ID, ServerProcess};
 use crate::sim::app;
+use crate::stored_realm::{Replay, StoredRealm, first_difference};
 
 /// What devices have, by partition.
 pub(super) type Contents = BTreeMap<String, State>;
@@ -55,8 +53,8 @@ pub(super) fn contents(reader: &Contents, within: &Path) -> Result<()> {
             let expected = state.to_string();
             if found != expected {
                 fs::write(folder.join(format!("{partition}, as read")), &expected)?;
-                let differs = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
-                bail!("{}: {partition} differs: {differs:?}", folder.display());
+                let differs = first_difference(&expected, &found).unwrap_or_default();
+                bail!("{}: {partition} differs: {differs}", folder.display());
             }
             compared += 1;
         }
@@ -95,12 +93,15 @@ pub(super) fn disk(server: &ServerProcess, reader: &Contents, filled: &Filled) -
         let key = realm_key(APP_ID, &PartitionValue::from(partition.as_str()));
         let realm = check_realm(&store, &key).with_context(|| partition.clone())?;
         figures.partitions += 1;
-        figures.entries += realm.entries;
+        figures.entries += realm.entries.len();
         if let Some(state) = reader.get(partition) {
-            ensure!(realm.state == *state, "{partition}: a device differs from the server's disk");
+            ensure!(
+                realm.objects == *state,
+                "{partition}: a device differs from the server's disk"
+            );
         }
         if let Some(count) = filled.get(partition) {
-            let marks = app::marks(&realm.state);
+            let marks = app::marks(&realm.objects);
             let is_complete = marks.keys().copied().eq(1..=*count);
             ensure!(is_complete, "{partition} has lost something: {marks:?} of {count}");
         }
@@ -112,40 +113,18 @@ pub(super) fn disk(server: &ServerProcess, reader: &Contents, filled: &Filled) -
     Ok(figures)
 }
 
-/// What the server has of a partition.
-struct StoredRealm {
-    state: State,
-    entries: usize,
-}
-
-/// Each version of each device is in the history once, and the objects are what the history says.
+/// Each version of each device is in the history once, and the objects are what the history says, to the byte.
 fn check_realm(store: &RedbStore, key: &RealmKey) -> Result<StoredRealm> {
-    let state = read_objects(store, key)?;
-    let (first, last) = (ServerVersion(0), ServerVersion(u64::MAX));
-    let entries = store.entries(key, first, last, usize::MAX)?;
+    let realm = StoredRealm::read(store, key)?;
     let mut versions = BTreeSet::new();
-    let mut rebuilt = State::default();
-    for entry in &entries {
+    for entry in &realm.entries {
         let author = (entry.origin_file_ident, entry.client_version);
         ensure!(versions.insert(author), "{author:?} is integrated twice");
-        let _ = rebuilt.apply(&Changeset::decode(&entry.changeset)?)?;
     }
-    ensure!(rebuilt == state, "the objects are not what the history says");
-    Ok(StoredRealm { state, entries: entries.len() })
-}
-
-fn read_objects(store: &RedbStore, key: &RealmKey) -> Result<State> {
-    const PAGE_LEN: usize = 10_000;
-    let schema = Schema::decode(&store.realm(key)?.schema)?;
-    let mut objects = Vec::new();
-    loop {
-        let last = objects.last().map(|(row, _): &(Box<[u8]>, _)| row.clone());
-        let page = store.scan_objects(key, &[], last.as_deref(), PAGE_LEN)?;
-        if page.is_empty() {
-            return Ok(State::new(schema, objects));
-        }
-        objects.extend(page);
-    }
+    let mut replay = Replay::default();
+    replay.replay(&realm.entries)?;
+    replay.compare(&realm.objects, &realm.schema)?;
+    Ok(realm)
 }
 
 /// What `bailiwick dump` should say of a state.

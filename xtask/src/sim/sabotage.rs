@@ -25,6 +25,8 @@ pub enum Sabotage {
     ChangeDevice,
     /// The server has one object less than the history gives.
     ChangeServer,
+    /// The server has another entry in its history than it said when that was made durable.
+    ChangeHistory,
     /// Nothing is wrong with changesets that have to be refused.
     Spare,
     /// Something panics.

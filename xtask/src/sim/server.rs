@@ -17,8 +17,6 @@ use std::time::Duration;
 
 use bailiwick_core::history::Entry;
 use bailiwick_core::partition::PartitionValue;
-use bailiwick_core::schema::Schema;
-use bailiwick_core::state::State;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::auth::AuthError;
@@ -34,6 +32,7 @@ use super::choices::Choices;
 use super::limits::Limits;
 use super::partition::PARTITION_KEY;
 use super::tally::SharedTally;
+use crate::stored_realm::StoredRealm;
 use admission::Admission;
 pub(crate) use admission::Login;
 use disks::Disks;
@@ -287,13 +286,9 @@ impl Server {
         self.process.overrun()
     }
 
-    /// The objects of a partition.
-    pub(crate) fn state(&self, partition: &PartitionValue) -> State {
-        let key = realm_key(partition);
-        let schema = self.process.store.realm(&key).expect("the store works").schema;
-        let schema = Schema::decode(&schema).expect("the schema can be read");
-        let rows = self.process.store.scan_objects(&key, &[], None, usize::MAX);
-        State::new(schema, rows.expect("the store works"))
+    /// What is stored of a partition.
+    pub(crate) fn stored(&self, partition: &PartitionValue) -> StoredRealm {
+        StoredRealm::read(&*self.process.store, &realm_key(partition)).expect("the store works")
     }
 
     /// The durable entries of a partition after a version.

@@ -24,7 +24,7 @@ pub enum Check {
     Isolation,
     /// Queues stay inside their bounds.
     Bounds,
-    /// What was durable is there after a crash.
+    /// What was durable is there after a crash, and stays as it was.
     Durable,
     /// An honest device is told nothing but what has its reason.
     Honest,
@@ -34,7 +34,7 @@ pub enum Check {
     Converged,
     /// A changeset with which something is wrong is refused as a whole.
     Refused,
-    /// The history gives the objects.
+    /// The history gives the objects and classes, to the byte.
     Projection,
     /// What an application was told is written is there, once.
     Acknowledged,

@@ -1,10 +1,9 @@
 //! What has become durable in one partition, as the server said when it happened.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::repeat;
 
 use bailiwick_core::history::Entry;
-use bailiwick_core::state::State;
-use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::{FileIdent, Salt};
 use bailiwick_protocol::message::ClientIdent;
 use bailiwick_protocol::version::{
@@ -12,6 +11,7 @@ use bailiwick_protocol::version::{
 };
 
 use crate::sim::violation::{Check, Violation};
+use crate::stored_realm::{Replay, StoredRealm};
 
 /// The history of a partition, and what was said about its client files.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,7 @@ pub(crate) struct Ledger {
     places: HashMap<(FileIdent, ClientVersion), ServerVersion>,
     files: BTreeMap<FileIdent, FileLog>,
     /// The objects as the history gives them, up to some version.
-    replayed: State,
-    replayed_len: usize,
+    replay: Replay,
     /// The server has forgotten something, and may give away client files again.
     is_restored: bool,
 }
@@ -214,26 +213,17 @@ impl Ledger {
         self.commit(&entries[same..])
     }
 
-    /// Compares the objects with what the history makes of nothing.
-    pub(crate) fn check_projection(&mut self, objects: &State) -> Result<(), Violation> {
-        for entry in &self.entries[self.replayed_len..] {
-            let failed = |error: &dyn std::fmt::Display| {
-                let message = format!("{} cannot be replayed: {error}", entry.version.version);
-                Violation::new(Check::Projection, message)
-            };
-            let changeset = Changeset::decode(&entry.changeset).map_err(|error| failed(&error))?;
-            let applied = self.replayed.apply(&changeset).map_err(|error| failed(&error))?;
-            if applied.rewritten.is_some() {
-                return Err(failed(&"devices cannot apply it"));
-            }
+    /// Compares with what a server has that everybody is in step with: no more and no less.
+    pub(crate) fn check_stored(&mut self, stored: &StoredRealm) -> Result<(), Violation> {
+        let theirs = stored.entries.iter().map(Some).chain(repeat(None));
+        let differs = self.entries.iter().map(Some).chain(repeat(None)).zip(theirs);
+        let len = self.entries.len().max(stored.entries.len());
+        if let Some((ours, theirs)) = differs.take(len).find(|(ours, theirs)| ours != theirs) {
+            let message = format!("the stored history is another: {theirs:?} instead of {ours:?}");
+            return Err(Violation::new(Check::Durable, message));
         }
-        self.replayed_len = self.entries.len();
-        if self.replayed == *objects {
-            return Ok(());
-        }
-        let (replayed, stored) = (self.replayed.to_string(), objects.to_string());
-        let differs = replayed.lines().zip(stored.lines()).find(|(a, b)| a != b);
-        let message = format!("the history gives other objects than are stored: {differs:?}");
-        Err(Violation::new(Check::Projection, message))
+        let replayed = self.replay.replay(&stored.entries);
+        let compared = replayed.and_then(|()| self.replay.compare(&stored.objects, &stored.schema));
+        compared.map_err(|error| Violation::new(Check::Projection, format!("{error:#}")))
     }
 }

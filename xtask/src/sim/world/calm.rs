@@ -1,19 +1,23 @@
 //! Everything is healed; then all have to come in step, and to have the same.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bailiwick_client::history::pending;
 use bailiwick_client::session::Input;
+use bailiwick_core::partition::PartitionValue;
+use bailiwick_core::state::State;
 
-use super::World;
 use super::event::Event;
+use super::{Mark, World};
 use crate::sim::agenda::Time;
-use crate::sim::app::{contents, marks};
+use crate::sim::app::{self, contents, marks};
 use crate::sim::network::{Direction, Peer};
 use crate::sim::partition::Partition;
 use crate::sim::rogue::unsound;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
+use crate::stored_realm::first_difference;
 
 /// How long it may take until everybody is in step once nothing is broken any more.
 const IN_STEP: Duration = Duration::from_secs(10);
@@ -27,7 +31,7 @@ impl World {
         self.heal()?;
         let mut is_ending = !self.server.is_working();
         let mut until = self.now() + IN_STEP;
-        while !self.is_in_step() || !self.server.is_working() {
+        while !self.is_in_step() || !self.is_server_up || !self.server.is_working() {
             if self.is_disturbed && self.is_server_up {
                 // The process that was about to end has ended: that was the last fault.
                 if !std::mem::take(&mut is_ending) {
@@ -132,57 +136,59 @@ impl World {
         Violation::new(Check::InStep, message)
     }
 
-    /// All have the same, and what was promised.
+    /// All have the same, and what was promised, in each partition that anybody has.
     fn compare(&mut self) -> Result<(), Violation> {
-        for partition in (0..self.plan.partitions).map(Partition) {
-            let value = partition.value();
-            let state = self.tampered_state(self.server.state(&value));
-            self.watch.ledger(&value).check_projection(&state)?;
-            if let Some(key) = unsound(&state) {
+        let partitions: Vec<_> = self.watch.ledgers().keys().cloned().collect();
+        for partition in partitions {
+            let stored = self.tampered_realm(self.server.stored(&partition));
+            self.watch.ledger(&partition).check_stored(&stored)?;
+            if let Some(key) = unsound(&stored.objects) {
                 let message = format!("a rogue has made an object with the key {key}");
                 return Err(Violation::new(Check::Refused, message));
             }
-            let text = state.to_string();
-            for (number, site) in self.sites.iter().enumerate() {
-                for (index, folder) in site.device.folders.iter().enumerate() {
-                    if folder.partition != partition {
-                        continue;
-                    }
-                    let snapshot = site.device.snapshot(index).expect("it is running");
-                    let found = self.tampered_contents(contents(&snapshot).to_string());
-                    if found != text {
-                        let differs = text.lines().zip(found.lines()).find(|(a, b)| a != b);
-                        let message = format!(
-                            "device {number} differs from the server in partition {}: {differs:?}",
-                            partition.0
-                        );
-                        return Err(Violation::new(Check::Converged, message));
-                    }
-                    if let Ok(Some(version)) = pending(&snapshot) {
-                        let message = format!("device {number} has not uploaded {version}");
-                        return Err(Violation::new(Check::InStep, message));
-                    }
-                }
-            }
-            self.check_marks(partition, &marks(&state))?;
+            self.compare_devices(&partition, &stored.objects)?;
         }
         Ok(())
     }
 
-    fn check_marks(
+    /// All devices of a partition have what the server has.
+    fn compare_devices(
         &self,
-        partition: Partition,
-        found: &std::collections::BTreeMap<i64, crate::sim::app::Mark>,
+        partition: &PartitionValue,
+        objects: &State,
     ) -> Result<(), Violation> {
-        for mark in self.marks.iter().filter(|mark| mark.partition == partition) {
-            let times = found.get(&mark.number).map_or(0, |found| found.times);
-            if times > 1 || times < i64::from(mark.is_acknowledged) {
-                let message = format!(
-                    "{mark:?} is there {times} times; resets are to {:?}",
-                    self.plan.reset_mode
-                );
-                return Err(Violation::new(Check::Acknowledged, message));
+        let text = objects.to_string();
+        for (number, site) in self.sites.iter().enumerate() {
+            for (index, folder) in site.device.folders.iter().enumerate() {
+                if folder.partition.value() != *partition {
+                    continue;
+                }
+                let snapshot = site.device.snapshot(index).expect("it is running");
+                let found = self.tampered_contents(contents(&snapshot).to_string());
+                if let Some(differs) = first_difference(&text, &found) {
+                    let message = format!(
+                        "device {number} differs from the server in {partition:?}: {differs}"
+                    );
+                    return Err(Violation::new(Check::Converged, message));
+                }
+                if let Ok(Some(version)) = pending(&snapshot) {
+                    let message = format!("device {number} has not uploaded {version}");
+                    return Err(Violation::new(Check::InStep, message));
+                }
             }
+        }
+        let found = marks(objects);
+        let is_here = |mark: &&Mark| mark.partition.value() == *partition;
+        self.marks.iter().filter(is_here).try_for_each(|mark| self.check_mark(mark, &found))
+    }
+
+    /// A transaction is there once, and not lost if the app was told that it is done.
+    fn check_mark(&self, mark: &Mark, found: &BTreeMap<i64, app::Mark>) -> Result<(), Violation> {
+        let times = found.get(&mark.number).map_or(0, |found| found.times);
+        if times > 1 || times < i64::from(mark.is_acknowledged) {
+            let reset_mode = self.plan.reset_mode;
+            let message = format!("{mark:?} is there {times} times; resets are to {reset_mode:?}");
+            return Err(Violation::new(Check::Acknowledged, message));
         }
         Ok(())
     }

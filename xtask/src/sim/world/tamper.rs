@@ -2,7 +2,6 @@
 
 use bailiwick_core::apply::Changes;
 use bailiwick_core::history::Entry;
-use bailiwick_core::state::State;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ConnectionCode;
 use bailiwick_protocol::ident::FileIdent;
@@ -14,6 +13,7 @@ use bytes::Bytes;
 
 use super::World;
 use crate::sim::sabotage::Sabotage;
+use crate::stored_realm::StoredRealm;
 
 impl World {
     fn does(&self, sabotage: Sabotage) -> bool {
@@ -86,13 +86,18 @@ impl World {
         self.does(Sabotage::Spare)
     }
 
-    pub(super) fn tampered_state(&self, mut state: State) -> State {
+    pub(super) fn tampered_realm(&self, mut realm: StoredRealm) -> StoredRealm {
         if self.does(Sabotage::ChangeServer) {
-            let row = state.rows().next().map(|(row, _)| row.clone());
+            let row = realm.objects.rows().next().map(|(row, _)| row.clone());
             let objects = row.into_iter().map(|row| (row, None)).collect();
-            state.commit(Changes { schema: None, objects });
+            realm.objects.commit(Changes { schema: None, objects });
         }
-        state
+        if self.does(Sabotage::ChangeHistory)
+            && let Some(entry) = realm.entries.last_mut()
+        {
+            entry.origin_timestamp.0 += 1;
+        }
+        realm
     }
 
     pub(super) fn tampered_contents(&self, contents: String) -> String {
