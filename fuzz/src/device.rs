@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use bailiwick_core::merge::Concurrent;
 use bailiwick_core::state::State;
 use bailiwick_protocol::changeset::Changeset;
+use bailiwick_protocol::changeset::json::ChangesetJson;
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::version::OriginTimestamp;
 
@@ -37,8 +38,13 @@ pub(crate) struct Device {
 
 impl Habits {
     pub(crate) fn read(input: &mut Input<'_>) -> Self {
-        let clocks = if input.u8() % 2 == 0 { Clocks::Steady } else { Clocks::Jumping };
-        Self(Style { clocks, columns: input.u32() })
+        Self::new(input.u8().is_multiple_of(2), input.u32())
+    }
+
+    /// Clocks that do not go back, or show anything; the columns by their places, all of them if it is 0.
+    pub(crate) fn new(are_clocks_steady: bool, columns: u32) -> Self {
+        let clocks = if are_clocks_steady { Clocks::Steady } else { Clocks::Jumping };
+        Self(Style { clocks, columns })
     }
 }
 
@@ -79,6 +85,20 @@ impl Device {
         self.actions.push(action(input));
     }
 
+    /// What the clock showed at the last commit.
+    pub(crate) fn now(&self) -> OriginTimestamp {
+        OriginTimestamp(self.time)
+    }
+
+    /// Takes what others wrote, the last of it at `time`; `changesets` follow what is written here.
+    pub(crate) fn follow(&mut self, changesets: &[Concurrent], time: OriginTimestamp) {
+        self.state = applied_to(std::mem::take(&mut self.state), changesets);
+        // Whose clock goes back would write before what it has seen.
+        if self.habits.0.clocks == Clocks::Steady {
+            self.time = self.time.max(time.0);
+        }
+    }
+
     /// Commits what was done since the last time. Clocks that jump show `time`, others advance by it.
     pub(crate) fn commit(&mut self, time: u8) {
         self.time = match self.habits.0.clocks {
@@ -91,7 +111,18 @@ impl Device {
             writer.act(action);
         }
         self.state = writer.state;
-        let time = OriginTimestamp(self.time);
-        self.written.push(Concurrent::new(writer.changeset, time, self.ident));
+        self.written.push(Concurrent::new(writer.changeset, self.now(), self.ident));
     }
+}
+
+/// The state of a device that takes what another one wrote.
+pub(crate) fn applied_to(mut state: State, entries: &[Concurrent]) -> State {
+    for entry in entries {
+        // A server sends some in another form, with the same effect.
+        if let Err(error) = state.apply(entry.changeset()) {
+            let text = serde_json::to_string(&ChangesetJson::from(entry.changeset()));
+            panic!("{error:?}, on {text:?}");
+        }
+    }
+    state
 }

@@ -17,6 +17,7 @@ pub mod token;
 
 pub mod merge;
 
+mod body;
 mod device;
 mod input;
 mod memory;

@@ -6,12 +6,11 @@
 mod hostile;
 
 use bailiwick_core::merge::{Concurrent, MergeError, merge, oracle};
-use bailiwick_core::state::State;
-use bailiwick_protocol::changeset::json::ChangesetJson;
+use bailiwick_protocol::changeset::Changeset;
 use bailiwick_protocol::ident::FileIdent;
 
 use crate::changeset::by_name;
-use crate::device::{self, Device, Habits};
+use crate::device::{self, Device, Habits, applied_to};
 use crate::input::Input;
 
 /// Actions of all devices together; the oracle takes the product of both sides.
@@ -22,7 +21,7 @@ pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let split = usize::from(input.u8());
-    if kind % 4 == 0 {
+    if kind.is_multiple_of(4) {
         let [ours, theirs] = hostile::sides(input);
         let _ = check_definition(&ours, &theirs, split);
     } else {
@@ -41,7 +40,7 @@ fn devices(mut input: Input<'_>, split: usize) {
             break;
         }
         let who = input.u8();
-        let device = if who % 2 == 0 { &mut ours } else { &mut theirs };
+        let device = if who.is_multiple_of(2) { &mut ours } else { &mut theirs };
         device.act(&mut input);
         if who & 0b1100_0000 == 0 {
             device.commit((who >> 1) % 8);
@@ -55,18 +54,6 @@ fn devices(mut input: Input<'_>, split: usize) {
     let here = applied_to(ours.state, &theirs_after);
     let there = applied_to(theirs.state, &ours_after);
     assert_eq!(here, there, "the devices diverge");
-}
-
-/// The state of a device that takes what another one wrote.
-fn applied_to(mut state: State, entries: &[Concurrent]) -> State {
-    for entry in entries {
-        // A server sends some in another form, with the same effect.
-        if let Err(error) = state.apply(entry.changeset()) {
-            let text = serde_json::to_string(&ChangesetJson::from(entry.changeset()));
-            panic!("{error:?}, on {text:?}");
-        }
-    }
-    state
 }
 
 type Sides = [Vec<Concurrent>; 2];
@@ -95,6 +82,14 @@ fn check_definition(
                 describe(expected),
                 "long lists are merged otherwise"
             );
+            for entry in merged.iter().flatten().filter(|entry| !entry.changeset().is_empty()) {
+                let stored = Changeset::decode(&entry.changeset().encode());
+                assert_eq!(
+                    stored.as_ref(),
+                    Ok(entry.changeset()),
+                    "it is stored as something else"
+                );
+            }
             let swapped = swapped.as_ref().expect("sides may be swapped");
             assert_same(merged, swapped, "it matters who merges");
             for pieces in in_pieces {

@@ -61,7 +61,8 @@ fn foreign(bytes: &[u8]) {
 fn signed(mut input: Input<'_>) {
     let algorithms = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
     let algorithm = algorithms[usize::from(input.u8() % 3)];
-    let secret = if input.u8() % 4 == 0 { b"another secret of some length...." } else { SECRET };
+    let secret =
+        if input.u8().is_multiple_of(4) { b"another secret of some length...." } else { SECRET };
     let Ok(claims) = serde_json::from_slice::<Value>(input.rest()) else { return };
     let signing = EncodingKey::from_secret(secret);
     let Ok(token) = jsonwebtoken::encode(&Header::new(algorithm), &claims, &signing) else {
@@ -90,7 +91,7 @@ fn signed(mut input: Input<'_>) {
 
 /// A token of ours with some bytes changed is none, whatever is asked for and whenever.
 fn damaged(mut input: Input<'_>) {
-    let kind = if input.u8() % 2 == 0 { TokenKind::Access } else { TokenKind::Refresh };
+    let kind = if input.u8().is_multiple_of(2) { TokenKind::Access } else { TokenKind::Refresh };
     let genuine = ours(kind);
     let grant = key().verify(&genuine, kind, NOW_MS).expect("it is genuine");
     assert_eq!(grant.session_id, session().id);

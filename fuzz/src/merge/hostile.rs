@@ -64,7 +64,7 @@ fn instruction(input: &mut Input<'_>) -> Instruction {
         3 => Instruction::EraseColumn { table, field },
         4 => {
             let key_type = if what < 128 { KeyType::Int } else { KeyType::String };
-            let key = KeySpec { field, key_type, nullable: input.u8() % 2 == 0 };
+            let key = KeySpec { field, key_type, nullable: input.u8().is_multiple_of(2) };
             let kind = match input.u8() % 3 {
                 0 => TableKind::TopLevel(key),
                 1 => TableKind::Asymmetric(key),
@@ -88,7 +88,7 @@ fn instruction(input: &mut Input<'_>) -> Instruction {
             let value = payload(input);
             let kind = match target.index() {
                 Some(_) => UpdateKind::Element { prior_size: number(input) },
-                None => UpdateKind::Value { is_default: input.u8() % 2 == 0 },
+                None => UpdateKind::Value { is_default: input.u8().is_multiple_of(2) },
             };
             Instruction::Update { target, value, kind }
         }
