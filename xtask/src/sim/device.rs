@@ -95,7 +95,10 @@ impl Device {
         let file = match LocalFile::on_backend(folder.main(), &folder.options()) {
             Ok(file) => Arc::new(file),
             Err(error @ OpenError::Io { .. }) => return Err(self.why(&error)),
-            Err(error) => return Err(unexpected("a file does not open", &error).into()),
+            Err(error) => {
+                let message = format!("a device's file does not open: {error:?}");
+                return Err(Violation::new(Check::Durable, message).into());
+            }
         };
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || OriginTimestamp(clock.load(Ordering::Relaxed)));

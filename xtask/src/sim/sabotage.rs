@@ -13,8 +13,14 @@ pub enum Sabotage {
     Misroute,
     /// The cursor of a DOWNLOAD goes back.
     RewindCursor,
+    /// The cursors of a device go back.
+    RewindDevice,
     /// An honest device is told that it breaks the protocol.
     Accuse,
+    /// Messages are pressed upon the server that it does not want yet.
+    Flood,
+    /// The last entry of the history is gone when the server begins again.
+    ForgetEntry,
     /// Flushing the server's disk does nothing.
     SkipServerSync,
     /// Flushing a device's disk does nothing.
@@ -23,6 +29,8 @@ pub enum Sabotage {
     ForgetDevice,
     /// A device has one object more than the others.
     ChangeDevice,
+    /// A transaction is done twice.
+    RepeatTransaction,
     /// The server has one object less than the history gives.
     ChangeServer,
     /// The server has another entry in its history than it said when that was made durable.

@@ -32,6 +32,7 @@ use super::choices::Choices;
 use super::limits::Limits;
 use super::partition::PARTITION_KEY;
 use super::tally::SharedTally;
+use super::violation::{Check, Violation};
 use crate::stored_realm::StoredRealm;
 use admission::Admission;
 pub(crate) use admission::Login;
@@ -111,7 +112,7 @@ impl Server {
     }
 
     /// The process ends, unless it has, and another one begins with what the disk has kept.
-    pub(crate) fn restart(&mut self, now: Time) {
+    pub(crate) fn restart(&mut self, now: Time) -> Result<(), Violation> {
         loop {
             let disks = self.disks.crashed(&mut self.choices);
             // What the old process does as it is dropped reaches the old disks only, and not even those.
@@ -131,20 +132,24 @@ impl Server {
                     self.process = Process::new(store, config, now, self.choices.fork());
                     break;
                 }
-                Err(error) if !power.is_out() => panic!("the store does not open: {error:?}"),
+                Err(error) if !power.is_out() => {
+                    let message = format!("the server's store does not open: {error:?}");
+                    return Err(Violation::new(Check::Durable, message));
+                }
                 Ok(_) | Err(_) => (),
             }
         }
         self.outputs.clear();
         self.has_died = false;
+        Ok(())
     }
 
     /// The process closes its store and ends; another one begins with what was flushed.
-    pub(crate) fn close(&mut self, now: Time) {
+    pub(crate) fn close(&mut self, now: Time) -> Result<(), Violation> {
         let nothing = Disks::new().open().expect("new disks work");
         self.process = Process::new(nothing, self.config.clone(), now, self.choices.fork());
         self.disks = self.disks.flushed();
-        self.restart(now);
+        self.restart(now)
     }
 
     /// The process is told to end.
@@ -159,10 +164,10 @@ impl Server {
     }
 
     /// The process ends, and another one begins with the copy.
-    pub(crate) fn restore(&mut self, now: Time) {
+    pub(crate) fn restore(&mut self, now: Time) -> Result<(), Violation> {
         self.disks.power().last_for(0);
         self.disks = self.backup.copied();
-        self.restart(now);
+        self.restart(now)
     }
 
     /// From now on flushing only says that it is done.

@@ -177,7 +177,7 @@ impl World {
                 }
             }
         }
-        let found = marks(objects);
+        let found = self.tampered_marks(marks(objects));
         let is_here = |mark: &&Mark| mark.partition.value() == *partition;
         self.marks.iter().filter(is_here).try_for_each(|mark| self.check_mark(mark, &found))
     }

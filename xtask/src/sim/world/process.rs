@@ -150,6 +150,7 @@ impl World {
         if self.sites[device].device.is_resetting(index, role) {
             self.reset(device, index);
         }
+        self.tamper_cursors(device, index);
         match self.sites[device].device.store(index, role) {
             Ok(None) => Ok(()),
             Ok(Some(Stored { answer, sync_count })) => {

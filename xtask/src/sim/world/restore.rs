@@ -36,8 +36,8 @@ impl World {
             self.notice(number, Direction::ToServer)?;
             self.notice(number, Direction::ToDevice)?;
         }
-        self.crash_server(Duration::from_millis(100));
-        self.server.restore(self.agenda.now());
+        self.crash_server(Duration::from_millis(100))?;
+        self.server.restore(self.agenda.now())?;
         self.forget_logins();
         for index in 0..self.marks.len() {
             self.loosen(index, &ledgers);

@@ -80,7 +80,7 @@ impl World {
                 self.server.set_power(Some(1 + choices.below(60)));
             }
             Fault::ServerCrash => {
-                self.crash_server(Duration::from_millis(1 + choices.number() % 5000));
+                self.crash_server(Duration::from_millis(1 + choices.number() % 5000))?;
             }
             Fault::SlowDisk if choices.one_in(3) => {
                 self.server.set_sync_latency(Duration::from_millis(1 + choices.number() % 300));

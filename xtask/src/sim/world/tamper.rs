@@ -1,19 +1,27 @@
 //! Carries out sabotage: what the world does wrong when a scenario says so.
 
+use std::collections::BTreeMap;
+
 use bailiwick_core::apply::Changes;
 use bailiwick_core::history::Entry;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ConnectionCode;
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
-use bailiwick_protocol::message::{Download, DownloadEntry, ErrorBody, ServerError, ServerMessage};
+use bailiwick_protocol::message::{
+    ClientMessage, Download, DownloadEntry, ErrorBody, Ping, ServerError, ServerMessage,
+};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{ClientVersion, DownloadCursor};
 use bytes::Bytes;
 
 use super::World;
+use crate::sim::app::Mark;
 use crate::sim::sabotage::Sabotage;
 use crate::stored_realm::StoredRealm;
+
+/// More messages than may wait on a connection.
+const FLOOD_LEN: usize = 200;
 
 impl World {
     fn does(&self, sabotage: Sabotage) -> bool {
@@ -60,6 +68,25 @@ impl World {
         }
     }
 
+    /// What the server is said to have when it begins again.
+    pub(super) fn tampered_history(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        if self.does(Sabotage::ForgetEntry) {
+            entries.pop();
+        }
+        entries
+    }
+
+    /// Messages that the server does not want yet.
+    pub(super) fn tamper_connection(&mut self, number: u64) {
+        if self.does(Sabotage::Flood) {
+            let ping = Ping { timestamp_ms: 0, round_trip_time_ms: 0 };
+            let ping = Bytes::from(ClientMessage::Ping(ping).print());
+            for _ in 0..FLOOD_LEN {
+                self.server.receive(self.agenda.now(), number, &ping);
+            }
+        }
+    }
+
     pub(super) fn tamper_server(&mut self) {
         if self.does(Sabotage::SkipServerSync) {
             self.server.pretend_to_flush();
@@ -69,6 +96,13 @@ impl World {
     pub(super) fn tamper_disks(&self, device: usize) {
         if self.does(Sabotage::SkipDeviceSync) {
             self.sites[device].device.pretend_to_flush();
+        }
+    }
+
+    /// A device was further than it is.
+    pub(super) fn tamper_cursors(&mut self, device: usize, index: usize) {
+        if self.does(Sabotage::RewindDevice) {
+            self.sites[device].device.folders[index].progress.download.server_version.0 += 1;
         }
     }
 
@@ -98,6 +132,13 @@ impl World {
             entry.origin_timestamp.0 += 1;
         }
         realm
+    }
+
+    pub(super) fn tampered_marks(&self, mut marks: BTreeMap<i64, Mark>) -> BTreeMap<i64, Mark> {
+        if self.does(Sabotage::RepeatTransaction) {
+            marks.values_mut().for_each(|mark| mark.times += 1);
+        }
+        marks
     }
 
     pub(super) fn tampered_contents(&self, contents: String) -> String {

@@ -132,6 +132,7 @@ impl World {
         }
         self.watch.see_received(number, message)?;
         self.server.receive(self.agenda.now(), number, message);
+        self.tamper_connection(number);
         self.pump()
     }
 
@@ -242,12 +243,10 @@ impl World {
                     self.watch.ledger(&partition).commit(&entries)?;
                 }
                 Output::Died => {
-                    self.crash_server(Duration::from_millis(500));
-                    return Ok(());
+                    return self.crash_server(Duration::from_millis(500));
                 }
                 Output::Stopped => {
-                    self.end_server(Duration::from_millis(500), Server::close);
-                    return Ok(());
+                    return self.end_server(Duration::from_millis(500), Server::close);
                 }
             }
         }
@@ -280,19 +279,23 @@ impl World {
     }
 
     /// The server's process ends somewhere, and another one begins a while later.
-    pub(super) fn crash_server(&mut self, pause: Duration) {
-        self.end_server(pause, Server::restart);
+    pub(super) fn crash_server(&mut self, pause: Duration) -> Result<(), Violation> {
+        self.end_server(pause, Server::restart)
     }
 
-    fn end_server(&mut self, pause: Duration, end: fn(&mut Server, Time)) {
+    fn end_server(
+        &mut self,
+        pause: Duration,
+        end: fn(&mut Server, Time) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
         let now = self.now();
         if !std::mem::replace(&mut self.is_server_up, false) {
-            return;
+            return Ok(());
         }
         self.is_disturbed = true;
         self.note(Kind::Died, usize::MAX, &[]);
         self.agenda.put_in(pause, Event::ServerStart);
-        end(&mut self.server, now);
+        end(&mut self.server, now)?;
         for number in self.links.keys().copied().collect::<Vec<_>>() {
             self.end_at_server(number);
             let Some(link) = self.links.get_mut(&number) else { continue };
@@ -300,6 +303,7 @@ impl World {
             let at = link.to_device.ends_at() + self.plan.weather.latency;
             self.agenda.put(at, Event::Notice(number, Direction::ToDevice));
         }
+        Ok(())
     }
 
     /// The server begins with what was durable.
@@ -307,9 +311,10 @@ impl World {
         if std::mem::replace(&mut self.is_server_up, true) {
             return Ok(());
         }
-        for (partition, ledger) in self.watch.ledgers() {
-            let entries = self.server.entries(partition, ServerVersion::default());
-            ledger.check_durable(&entries)?;
+        for partition in self.watch.ledgers().keys().cloned().collect::<Vec<_>>() {
+            let entries = self.server.entries(&partition, ServerVersion::default());
+            let entries = self.tampered_history(entries);
+            self.watch.ledger(&partition).check_durable(&entries)?;
         }
         self.tamper_server();
         self.pump()
