@@ -11,7 +11,7 @@ mod figures;
 mod fill;
 mod fleet;
 mod ledger;
-mod server;
+pub(crate) mod server;
 mod writer;
 
 use std::io::IsTerminal as _;

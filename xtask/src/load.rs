@@ -10,6 +10,7 @@ mod connection;
 mod file;
 mod fleet;
 mod histogram;
+mod measurement;
 mod pace;
 mod plot;
 mod process;
@@ -21,6 +22,7 @@ mod server;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -63,17 +65,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     writers: Option<u32>,
     /// Changesets a second, all writers together.
-    #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = positive)]
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = within(LEAST_RATE, MOST_RATE))]
     rate: Option<f64>,
     /// Changesets that each writer keeps unacknowledged.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: u32,
-    /// How long to measure.
-    #[arg(long, default_value_t = 10.0, value_parser = positive)]
-    seconds: f64,
-    /// Length of a changeset; one that is too short for a key and a time is as long as it must be.
-    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
-    payload: usize,
+    /// How long to measure; without it 10, or as long as a scenario needs.
+    #[arg(long, value_parser = within(LEAST_SECONDS, MOST_SECONDS))]
+    seconds: Option<f64>,
+    /// Length of a changeset, 1024 without it; one that is too short for a key and a time is as long as it must be.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=MAX_PAYLOAD))]
+    payload: Option<u32>,
     /// Devices that share a connection.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     devices_per_connection: u32,
@@ -83,10 +85,11 @@ pub(crate) struct Args {
     /// A server that runs already; one is started otherwise.
     #[arg(long, value_name = "ws://HOST:PORT")]
     url: Option<String>,
-    /// The path of the sync WebSocket; `{device}` and `{partition}` stand for their numbers.
+    /// The path of the sync WebSocket; `{device}` and `{partition}` stand for their numbers, if no devices share a
+    /// connection.
     #[arg(long, requires = "url", default_value = "/realm-sync", value_name = "TEMPLATE")]
     path: String,
-    /// Access tokens, one a line, which connections take in turn.
+    /// Access tokens, one a line, which connections take in turn; blank lines are none.
     #[arg(long, requires = "url", value_name = "FILE")]
     token: Option<PathBuf>,
     /// The one version of the sync protocol to offer; all of them otherwise.
@@ -96,7 +99,7 @@ pub(crate) struct Args {
     #[arg(long)]
     baseline: bool,
     /// Measures something that has a target, on a server of its own; --seconds and --payload count as well.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "devices", "partitions", "writers", "rate", "in_flight", "baseline", "svg"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "devices", "partitions", "writers", "rate", "in_flight", "devices_per_connection", "baseline", "svg"])]
     scenario: Option<Scenario>,
     /// The folder whose disk is used and measured; a temporary folder is made in there.
     #[arg(long, value_name = "DIR")]
@@ -117,6 +120,19 @@ pub(crate) struct Args {
 
 /// Partitions, unless one asks for another number.
 const PARTITIONS: u32 = 16;
+/// How long to measure, unless one asks for another time.
+const SECONDS: f64 = 10.0;
+const LEAST_SECONDS: f64 = 0.1;
+/// What is counted is kept for each half second until the end.
+const MOST_SECONDS: f64 = 3600.0;
+/// One write in each of the longest measurements.
+const LEAST_RATE: f64 = 1.0 / MOST_SECONDS;
+/// More than this program could write.
+const MOST_RATE: f64 = 1e6;
+/// Bytes of a changeset, unless one asks for another number.
+const PAYLOAD: u32 = 1024;
+/// As long as an UPLOAD may be, without what else there is in it.
+const MAX_PAYLOAD: i64 = 15 << 20;
 /// Rounds of load between the measurements of the machine.
 const ROUNDS: u32 = 3;
 
@@ -134,9 +150,9 @@ impl Args {
         process::allow_open_files(u64::from(self.devices) + OTHER_FILES)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         if let Some(scenario) = self.scenario {
-            let goals = LocalSet::new().block_on(&runtime, scenario.run(&self))?;
+            let outcome = LocalSet::new().block_on(&runtime, scenario.run(&self))?;
             if let Some(path) = &self.json {
-                write(path, &serde_json::to_string_pretty(&goals)?)?;
+                write(path, &serde_json::to_string_pretty(&outcome)?)?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -148,10 +164,11 @@ impl Args {
         if let Some(path) = &self.svg {
             write(path, &plot::svg(&report))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if report.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     async fn measure(&self) -> Result<Report> {
+        self.check()?;
         let folder = self.folder()?;
         let (server, endpoint) = self.reach(folder.path()).await?;
         let bare = self.baseline.then(BareServer::start).transpose()?;
@@ -159,17 +176,18 @@ impl Args {
         let fleet = Fleet::connect(&plan).await?;
         let pace = self.rate.map_or(Pace::InFlight(self.in_flight as usize), Pace::Rate);
         let count = if self.baseline { ROUNDS } else { 1 };
-        let duration = Duration::from_secs_f64(self.seconds) / count;
+        let duration = Duration::from_secs_f64(self.seconds.unwrap_or(SECONDS)) / count;
         let (mut rounds, mut limits) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            if let Some(bare) = &bare {
-                limits.push(Limits::measure(folder.path(), bare).await?);
+            limits.extend(self.limits(folder.path(), server.as_ref(), bare.as_ref()).await?);
+            let round = fleet.measure(pace, duration, server.as_ref()).await?;
+            let is_whole = round.missing.is_none();
+            rounds.push(round);
+            if !is_whole {
+                break;
             }
-            rounds.push(fleet.measure(pace, duration, server.as_ref()).await?);
         }
-        if let Some(bare) = &bare {
-            limits.push(Limits::measure(folder.path(), bare).await?);
-        }
+        limits.extend(self.limits(folder.path(), server.as_ref(), bare.as_ref()).await?);
         let settings = Settings {
             devices: plan.devices,
             writers: plan.writers,
@@ -181,13 +199,38 @@ impl Args {
         Ok(Report::new(settings, &rounds, &limits, fleet.errors()))
     }
 
+    /// Options that would not change anything are mistakes.
+    fn check(&self) -> Result<()> {
+        let is_template = self.path.contains("{device}") || self.path.contains("{partition}");
+        ensure!(
+            !is_template || self.devices_per_connection == 1,
+            "{{device}} and {{partition}} in --path say nothing if devices share a connection (--devices-per-connection)"
+        );
+        Ok(())
+    }
+
+    /// What the machine can do now, if that is to be measured. A server of our own has nothing to do meanwhile.
+    async fn limits(
+        &self,
+        folder: &Path,
+        server: Option<&Server>,
+        bare: Option<&BareServer>,
+    ) -> Result<Option<Limits>> {
+        let Some(bare) = bare else { return Ok(None) };
+        if let Some(server) = server {
+            server.rest().await?;
+        }
+        Ok(Some(Limits::measure(folder, bare).await?))
+    }
+
     /// The server to measure: one that is started here, or the one that is named.
     async fn reach(&self, folder: &Path) -> Result<(Option<Server>, Endpoint)> {
         let version = self.protocol;
         if let Some(url) = &self.url {
             let url = format!("{}{}", url.trim_end_matches('/'), self.path);
             let tokens = match &self.token {
-                Some(path) => read(path)?.lines().map(|line| line.trim().into()).collect(),
+                Some(path) => tokens(&read(path)?)
+                    .with_context(|| format!("there is no token in {}", path.display()))?,
                 None => Vec::new(),
             };
             return Ok((None, Endpoint { url, tokens, version }));
@@ -209,9 +252,13 @@ impl Args {
             writers,
             untimed: None,
             devices_per_connection: self.devices_per_connection,
-            payload: self.payload,
+            payload: self.payload(),
             endpoint,
         })
+    }
+
+    fn payload(&self) -> usize {
+        self.payload.unwrap_or(PAYLOAD) as usize
     }
 
     /// A temporary folder: not among those of the system, which may be in memory.
@@ -231,10 +278,19 @@ fn protocol_version(text: &str) -> Result<ProtocolVersion> {
     version.with_context(|| format!("it is not one of {least} to {most}"))
 }
 
-fn positive(text: &str) -> Result<f64> {
-    let number: f64 = text.parse()?;
-    ensure!(number.is_finite() && number > 0.0, "it is not a positive number");
-    Ok(number)
+/// Reads numbers of this range.
+fn within(least: f64, most: f64) -> impl Fn(&str) -> Result<f64> + Clone {
+    move |text| {
+        let number: f64 = text.parse()?;
+        ensure!((least..=most).contains(&number), "it is not between {least:.4} and {most}");
+        Ok(number)
+    }
+}
+
+/// One a line; none if there is no token at all.
+fn tokens(text: &str) -> Option<Vec<Arc<str>>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Some(lines.map(Arc::from).collect()).filter(|tokens: &Vec<_>| !tokens.is_empty())
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -243,4 +299,33 @@ fn read(path: &Path) -> Result<String> {
 
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_stand_one_a_line_between_blank_ones() {
+        for (text, expected) in [
+            ("", None),
+            (" \n\n", None),
+            ("a", Some(vec!["a"])),
+            ("\n a \r\n\nb\n\n", Some(vec!["a", "b"])),
+        ] {
+            let tokens = tokens(text);
+            let tokens = tokens.as_ref().map(|all| all.iter().map(|it| &**it).collect::<Vec<_>>());
+            assert_eq!(tokens, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_numbers_that_can_be_measured_with_are_taken() {
+        let seconds = within(LEAST_SECONDS, MOST_SECONDS);
+        let rate = within(LEAST_RATE, MOST_RATE);
+        for text in ["0", "-1", "1e300", "1e-300", "inf", "NaN", "x", ""] {
+            assert!(seconds(text).is_err() && rate(text).is_err(), "{text}");
+        }
+        assert!(seconds("0.5").is_ok() && rate("0.02").is_ok());
+    }
 }

@@ -44,4 +44,4 @@ pub use identify::identify;
 pub use integrate::integrate;
 pub use split::MAX_PIECE_LEN;
 pub use unintegrated::Unintegrated;
-pub use upload::{collect_upload, last_uploadable, pending};
+pub use upload::{UPLOAD_HARD_LIMIT, UPLOAD_SOFT_LIMIT, collect_upload, last_uploadable, pending};

@@ -30,7 +30,7 @@ pub(super) struct ServerProcess {
 }
 
 /// Builds the program, and says where it is.
-pub(super) fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     let mut cargo = cargo(&["build", "--release", "--package", "bailiwick-server"]);
     // What cargo says belongs to nobody's figures.
     let build = cargo.args(["--bin", "bailiwick"]).arg("--message-format=json-render-diagnostics");

@@ -3,6 +3,7 @@
 mod disk;
 mod socket;
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,38 @@ impl Limits {
             spread(|it| it.echo_s),
         ];
         spreads.into_iter().fold(1.0, f64::max)
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let us = |s: f64| s * 1e6;
+        writeln!(f, "this machine     medians of what was measured in between")?;
+        writeln!(f, "  fdatasync      {:.0} µs after appending 100 bytes", us(self.sync_s))?;
+        writeln!(f, "  redb           {:.0} commits/s of one row of 1 KiB", self.one_row)?;
+        writeln!(f, "                 {:.0} rows/s in commits of 100", self.hundred_rows)?;
+        writeln!(f, "  WebSocket      {:.0} µs for an echo of 100 bytes", us(self.echo_s))
+    }
+}
+
+/// The machine was not the same all the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noise(f64);
+
+/// How much a limit may vary.
+const STEADY: f64 = 2.0;
+
+impl Noise {
+    /// None if no limit varied more than it may.
+    pub(super) fn of(spread: f64) -> Option<Self> {
+        (spread > STEADY).then_some(Self(spread))
+    }
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(spread) = self;
+        write!(f, "noisy            a limit of the machine varied {spread:.1} x: ratios say little")
     }
 }
 

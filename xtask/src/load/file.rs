@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use bailiwick_client::files::MAX_DOWNLOAD_LEN;
+use bailiwick_client::history::{UPLOAD_HARD_LIMIT, UPLOAD_SOFT_LIMIT};
 use bailiwick_client::local::{FileState, Progress};
 use bailiwick_client::session::{FileStatus, StorageAnswer, StorageRequest, UploadBatch};
 use bailiwick_protocol::ident::{FileIdent, Salt};
@@ -46,11 +48,6 @@ pub(super) enum News {
     /// There was a DOWNLOAD, and the server has nothing more for now.
     CaughtUp,
 }
-
-/// As real clients do it. An UPLOAD takes no more changesets once it has this many bytes of them.
-const UPLOAD_LEN: usize = 128 << 10;
-/// What a device is ready to inflate.
-const MAX_DOWNLOAD_LEN: usize = 128 << 20;
 
 impl MemoryFile {
     /// A local write.
@@ -163,7 +160,11 @@ impl MemoryFile {
         let first = self.history.partition_point(|entry| entry.version <= after.client_version);
         for entry in self.history.range(first..) {
             if !entry.changeset.is_empty() {
-                len += entry.changeset.len();
+                let sum = len + entry.changeset.len();
+                if sum >= UPLOAD_HARD_LIMIT && !batch.entries.is_empty() {
+                    break;
+                }
+                len = sum;
                 batch.entries.push(UploadEntry {
                     client_version: entry.version,
                     last_integrated_server_version: entry.remote_version,
@@ -176,7 +177,7 @@ impl MemoryFile {
                 client_version: entry.version,
                 last_integrated_server_version: entry.remote_version,
             };
-            if len >= UPLOAD_LEN {
+            if len >= UPLOAD_SOFT_LIMIT {
                 break;
             }
         }

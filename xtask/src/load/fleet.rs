@@ -1,6 +1,6 @@
 //! The devices, all in this process.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -16,9 +16,9 @@ use tokio::time::sleep;
 
 use super::changeset::Template;
 use super::connection::{Command, Destination, Driver, NewDevice, Shared};
+use super::measurement::{Measured, Measurement};
 use super::pace::{Pacer, Writer};
-use super::process::Usage;
-use super::recorder::{INTERVAL, Recorder, Totals, Window};
+use super::recorder::{Recorder, Totals};
 use super::server::Server;
 
 /// Which devices there are to be, and how they connect.
@@ -66,34 +66,16 @@ pub(super) struct Fleet {
     drivers: JoinSet<()>,
 }
 
-/// What was measured.
-#[derive(Clone, Debug)]
-pub(super) struct Measured {
-    pub(super) window: Window,
-    /// The counts when all had arrived.
-    pub(super) after: Totals,
-    pub(super) elapsed: Duration,
-    /// One at the beginning and one after each interval.
-    pub(super) samples: Vec<Sample>,
-}
-
-/// What processes have used at some time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    /// The server, if it was started here.
-    pub(super) server: Option<Usage>,
-    /// The load generator.
-    pub(super) own: Usage,
-}
-
 /// How long devices have written when a measurement begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Connections that are made at the same time.
 const CONNECTING: usize = 64;
 /// How often to look whether it is so.
-const POLL: Duration = Duration::from_millis(5);
+pub(super) const POLL: Duration = Duration::from_millis(5);
 /// How long the server may take for what has been asked of it, if it does not get on.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same as long as there were only errors: whoever has mistyped an address wants to know.
+const PATIENCE_WITH_ERRORS: Duration = Duration::from_secs(3);
 
 impl Fleet {
     /// Connects all devices, and waits until each has all that was there before and the class is declared.
@@ -168,40 +150,13 @@ impl Fleet {
     ) -> Result<Measured> {
         let pacer = self.begin(pace);
         sleep(WARM_UP).await;
-        let mut measured = self.observe(server, |elapsed, _| elapsed >= duration).await?;
-        drop(pacer);
-        self.shared.in_flight.set(0);
-        self.settle().await?;
-        measured.after = self.totals();
-        Ok(measured)
-    }
-
-    /// Measures until it is over, for as long as anything happens.
-    pub(super) async fn observe(
-        &self,
-        server: Option<&Server>,
-        is_over: impl Fn(Duration, &Totals) -> bool,
-    ) -> Result<Measured> {
-        let start = Instant::now();
-        let mut samples = vec![Sample::take(server)?];
-        self.shared.recorder.borrow_mut().begin();
-        let mut sampled_at = start;
-        self.until(|totals| {
-            if sampled_at.elapsed() >= INTERVAL {
-                sampled_at += INTERVAL;
-                samples.extend(Sample::take(server).ok());
-            }
-            is_over(start.elapsed(), totals)
-        })
-        .await?;
-        samples.push(Sample::take(server)?);
-        let window = self.shared.recorder.borrow_mut().end();
-        Ok(Measured {
-            window: window.context("a measurement was ended by another")?,
-            after: self.totals(),
-            elapsed: start.elapsed(),
-            samples,
-        })
+        let mut measurement = Measurement::begin(self, server)?;
+        measurement.run_for(duration).await?;
+        let stop = || {
+            drop(pacer);
+            self.shared.in_flight.set(0);
+        };
+        measurement.end(stop).await
     }
 
     /// The untimed device goes offline and writes so many changesets there; then it comes back.
@@ -219,12 +174,13 @@ impl Fleet {
     pub(super) async fn write_to_all(&self) -> Result<Duration> {
         let Writer { connection, device } = self.writers.first().context("nobody writes")?;
         let before = self.totals();
+        let mut measurement = Measurement::begin(self, None)?;
         let write = Command::Write { device: *device, count: 1, at: Instant::now() };
         connection.send(write).ok().context("the writer has ended")?;
         let is_received =
             |totals: &Totals| totals.awaited > before.awaited && totals.received == totals.awaited;
-        let measured = self.observe(None, |_, totals| is_received(totals)).await?;
-        Ok(measured.window.sum().received.max())
+        measurement.run_until(is_received).await?;
+        Ok(measurement.end(|| ()).await?.window.sum().receipts.max())
     }
 
     /// Begins to write, until what is returned is dropped.
@@ -248,19 +204,28 @@ impl Fleet {
     }
 
     /// Waits until it is so, for as long as anything happens.
-    async fn until(&self, mut is_so: impl FnMut(&Totals) -> bool) -> Result<()> {
+    pub(super) async fn until(&self, mut is_so: impl FnMut(&Totals) -> bool) -> Result<()> {
         let (mut last, mut changed_at) = (self.totals(), Instant::now());
         while !is_so(&last) {
             sleep(POLL).await;
             let totals = self.totals();
             if totals.steps() != last.steps() {
                 changed_at = Instant::now();
-            } else if changed_at.elapsed() > PATIENCE {
+            } else if changed_at.elapsed() > self.patience(&totals) {
                 bail!("nothing happens any more: {totals}{}", self.shown_errors());
             }
             last = totals;
         }
         Ok(())
+    }
+
+    fn patience(&self, totals: &Totals) -> Duration {
+        let nothing_works = totals.ready == 0 && !self.recorder().errors.is_empty();
+        if nothing_works { PATIENCE_WITH_ERRORS } else { PATIENCE }
+    }
+
+    pub(super) fn recorder(&self) -> RefMut<'_, Recorder> {
+        self.shared.recorder.borrow_mut()
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -325,14 +290,5 @@ impl Totals {
     /// Grows with everything that is waited for.
     fn steps(&self) -> u64 {
         self.ready + self.declared + self.acknowledged + self.received
-    }
-}
-
-impl Sample {
-    fn take(server: Option<&Server>) -> Result<Self> {
-        Ok(Self {
-            server: server.map(Server::usage).transpose()?,
-            own: Usage::of(std::process::id())?,
-        })
     }
 }

@@ -49,6 +49,19 @@ fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Option<Usage> {
     Some(Usage { cpu, memory })
 }
 
+/// Whether any thread of a process works, or waits for a disk.
+pub(super) fn is_busy(process: u32) -> Result<bool> {
+    let threads = format!("/proc/{process}/task");
+    let threads = fs::read_dir(&threads).with_context(|| format!("cannot read {threads}"))?;
+    // A thread that has ended meanwhile does nothing.
+    let mut stats = threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("stat")).ok());
+    Ok(stats.any(|stat| works(&stat)))
+}
+
+fn works(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['R', 'D']))
+}
+
 /// Lets this process, and those that it starts, have as many files and sockets open as they may have at most.
 ///
 /// # Errors
@@ -80,6 +93,15 @@ mod tests {
         assert_eq!(cpu, Duration::from_secs(3));
         assert_eq!((memory.peak_len, memory.resident_len), (2 << 20, 1 << 20));
         assert!(parse("7 (x) S 1", status, 100).is_none());
+    }
+
+    #[test]
+    fn a_thread_works_or_waits_for_a_disk_or_rests() {
+        for (state, expected) in [("R", true), ("D", true), ("S", false), ("t", false)] {
+            assert_eq!(works(&format!("7 (R) D) {state} 1 7 7")), expected, "{state}");
+        }
+        assert!(is_busy(std::process::id()).unwrap(), "it is being looked at");
+        assert!(is_busy(u32::MAX).is_err());
     }
 
     #[test]

@@ -51,20 +51,25 @@ impl fmt::Display for Totals {
     }
 }
 
-/// What happens during a measurement.
+/// What happens during a measurement, and what comes later of what was to be written then: leaving that out would hide
+/// whatever was slow at the end.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
-    began: Instant,
+    begin_ns: u64,
+    /// None until it is over.
+    end_ns: Option<u64>,
     pub(super) intervals: Vec<Interval>,
 }
 
 /// A part of a measurement.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interval {
-    /// From the write to the acknowledgement.
-    pub(super) acknowledged: Histogram,
-    /// From the write to its receipt on another device.
-    pub(super) received: Histogram,
+    /// Changesets that were acknowledged in it.
+    pub(super) acknowledged: u64,
+    /// From the write to the acknowledgement, of what was to be written in it.
+    pub(super) acknowledgements: Histogram,
+    /// From the write to its receipt on another device, of what was to be written in it.
+    pub(super) receipts: Histogram,
 }
 
 /// How long an interval is.
@@ -83,12 +88,21 @@ impl Recorder {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// A measurement begins.
     pub(super) fn begin(&mut self) {
-        let window = Window { began: Instant::now(), intervals: Vec::new() };
-        self.window = Some(window);
+        let begin_ns = self.time_ns(Instant::now());
+        self.window = Some(Window { begin_ns, end_ns: None, intervals: Vec::new() });
     }
 
-    /// What happened since [`begin`](Self::begin).
+    /// It is over, but what was to be written until now may still come.
+    pub(super) fn close(&mut self) {
+        let end_ns = self.time_ns(Instant::now());
+        if let Some(window) = &mut self.window {
+            window.end_ns = Some(end_ns);
+        }
+    }
+
+    /// What was measured since [`begin`](Self::begin). Nothing more is waited for.
     pub(super) fn end(&mut self) -> Option<Window> {
         self.window.take()
     }
@@ -100,8 +114,12 @@ impl Recorder {
         self.totals.awaited += peers;
         self.totals.untimed += u64::from(written_ns.is_none());
         let now_ns = self.time_ns(now);
-        if let (Some(window), Some(written_ns)) = (&mut self.window, written_ns) {
-            window.interval(now).acknowledged.record(now_ns.saturating_sub(written_ns));
+        let (Some(window), Some(written_ns)) = (&mut self.window, written_ns) else { return };
+        if let Some(interval) = window.interval(now_ns) {
+            interval.acknowledged += 1;
+        }
+        if let Some(interval) = window.interval(written_ns) {
+            interval.acknowledgements.record(now_ns.saturating_sub(written_ns));
         }
     }
 
@@ -109,8 +127,9 @@ impl Recorder {
     pub(super) fn received(&mut self, written_ns: Option<u64>, now: Instant) {
         self.totals.received += 1;
         let now_ns = self.time_ns(now);
-        if let (Some(window), Some(written_ns)) = (&mut self.window, written_ns) {
-            window.interval(now).received.record(now_ns.saturating_sub(written_ns));
+        let (Some(window), Some(written_ns)) = (&mut self.window, written_ns) else { return };
+        if let Some(interval) = window.interval(written_ns) {
+            interval.receipts.record(now_ns.saturating_sub(written_ns));
         }
     }
 
@@ -122,22 +141,68 @@ impl Recorder {
 }
 
 impl Window {
-    fn interval(&mut self, now: Instant) -> &mut Interval {
-        let elapsed = now.saturating_duration_since(self.began).as_nanos();
-        let index = usize::try_from(elapsed / INTERVAL.as_nanos()).unwrap_or(usize::MAX);
+    #[cfg(test)]
+    pub(super) fn of(intervals: Vec<Interval>) -> Self {
+        Self { begin_ns: 0, end_ns: None, intervals }
+    }
+
+    /// The one that a time belongs to; none before the beginning and after the end.
+    fn interval(&mut self, at_ns: u64) -> Option<&mut Interval> {
+        let since_ns = at_ns.checked_sub(self.begin_ns)?;
+        if self.end_ns.is_some_and(|end_ns| at_ns >= end_ns) {
+            return None;
+        }
+        let index = usize::try_from(u128::from(since_ns) / INTERVAL.as_nanos()).ok()?;
         while self.intervals.len() <= index {
             self.intervals.push(Interval::default());
         }
-        &mut self.intervals[index]
+        Some(&mut self.intervals[index])
     }
 
     /// All intervals together.
     pub(super) fn sum(&self) -> Interval {
         let mut sum = Interval::default();
         for interval in &self.intervals {
-            sum.acknowledged.add(&interval.acknowledged);
-            sum.received.add(&interval.received);
+            sum.add(interval);
         }
         sum
+    }
+}
+
+impl Interval {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.acknowledgements.add(&other.acknowledgements);
+        self.receipts.add(&other.receipts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_to_be_written_in_time_counts_however_late_it_comes() {
+        let mut recorder = Recorder::new(Instant::now());
+        let early_ns = recorder.time_ns(Instant::now());
+        std::thread::sleep(Duration::from_millis(1));
+        recorder.begin();
+        let inside = Instant::now();
+        let inside_ns = recorder.time_ns(inside);
+        recorder.acknowledged(Some(early_ns), 1, inside);
+        std::thread::sleep(Duration::from_millis(1));
+        recorder.close();
+        let late = inside + Duration::from_secs(9);
+        recorder.acknowledged(Some(inside_ns), 1, late);
+        recorder.received(Some(inside_ns), late);
+        let late_ns = recorder.time_ns(late);
+        recorder.received(Some(late_ns), late);
+        recorder.received(None, late);
+
+        let Interval { acknowledged, acknowledgements, receipts } = recorder.end().unwrap().sum();
+        assert_eq!(acknowledged, 1, "the early one came in time, the other one did not");
+        assert_eq!((acknowledgements.count(), receipts.count()), (1, 1));
+        assert_eq!((acknowledgements.max(), receipts.max()), (late - inside, late - inside));
+        assert_eq!(recorder.totals.received, 3);
     }
 }

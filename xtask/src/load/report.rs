@@ -1,16 +1,18 @@
 //! What came of it: for people, for programs, and as ratios to what the machine can do.
 
+mod points;
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::baseline::Limits;
-use super::fleet::{Measured, Sample};
 use super::histogram::Histogram;
+use super::measurement::Measured;
 use super::process::Memory;
-use super::recorder::INTERVAL;
+use super::recorder::Interval;
 
 /// Everything that is known about a measurement.
 #[derive(Clone, Debug, Serialize)]
@@ -22,20 +24,29 @@ pub(super) struct Report {
     /// Changesets that the server acknowledged in that time.
     pub(super) acknowledged: u64,
     pub(super) acknowledged_per_second: f64,
-    /// From the write to the acknowledgement.
+    /// From the write to the acknowledgement, of all that was to be written in that time.
     pub(super) acknowledgement: Latency,
-    /// From the write to the receipt on another device.
+    /// From the write to the receipt on another device, of all that was to be written in that time.
     pub(super) receipt: Latency,
+    /// Bytes of sync messages, as they travel, that devices sent and received in that time.
+    pub(super) sent_len: u64,
+    pub(super) received_len: u64,
     /// Since the devices have connected, and all arrived: changesets written, acknowledged, received by others.
     pub(super) total: Total,
     /// What went wrong, and how often.
     pub(super) errors: BTreeMap<String, u64>,
+    /// Why not everything that was written was waited for; the latencies lack what did not come.
+    pub(super) missing: Option<String>,
     /// What the server has used, if it was started here.
     pub(super) server: Option<ServerUse>,
     /// Processors that the load generator has kept busy.
     pub(super) own_cores: f64,
-    /// What the machine can do, measured in between.
+    /// What the machine can do: medians of what was measured in between.
     pub(super) limits: Option<Limits>,
+    /// Each of the measurements.
+    pub(super) limits_measured: Vec<Limits>,
+    /// How much the limit that varied most did: the largest divided by the smallest.
+    pub(super) limits_spread: Option<f64>,
     pub(super) ratios: Vec<Comparison>,
     /// How it went.
     pub(super) points: Vec<Point>,
@@ -66,9 +77,6 @@ pub(super) struct Total {
     pub(super) written: u64,
     pub(super) acknowledged: u64,
     pub(super) received: u64,
-    /// Bytes of sync messages, as they travel.
-    pub(super) sent_len: u64,
-    pub(super) received_len: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -80,6 +88,8 @@ pub(super) struct ServerUse {
     pub(super) cpu_us_each: f64,
     /// Bytes, at the end.
     pub(super) memory: Memory,
+    /// Checkpoints that it has made in that time, if that can be known.
+    pub(super) checkpoints: Option<u64>,
 }
 
 /// A figure, and the limit that it is compared with, in the same unit.
@@ -97,10 +107,13 @@ pub(super) struct Point {
     /// Seconds of measurement until its end.
     pub(super) second: f64,
     pub(super) acknowledged_per_second: f64,
+    /// From the write to the receipt on another device, of what was to be written in it.
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) server_cores: Option<f64>,
     pub(super) own_cores: f64,
+    /// Checkpoints that the server has ended in it, if that can be known.
+    pub(super) checkpoints: Option<u64>,
 }
 
 impl Report {
@@ -111,49 +124,50 @@ impl Report {
         limits: &[Limits],
         errors: BTreeMap<String, u64>,
     ) -> Self {
-        let (mut acknowledged, mut received) = (Histogram::default(), Histogram::default());
-        let (mut own_s, mut server_s, mut points) = (0.0, None, Vec::new());
-        let mut seconds = 0.0;
+        let (mut sum, mut points) = (Interval::default(), Vec::new());
+        let (mut seconds, mut own_s, mut server_s) = (0.0, 0.0, None);
         for round in rounds {
-            let sum = round.window.sum();
-            acknowledged.add(&sum.acknowledged);
-            received.add(&sum.received);
-            points.extend(self::points(round, seconds));
-            seconds += round.elapsed.as_secs_f64();
+            sum.add(&round.window.sum());
+            points.extend(points::points(round, seconds));
+            let elapsed_s = round.elapsed.as_secs_f64();
             if let [first, .., last] = &round.samples[..] {
-                let (own, server) = last.since(first);
-                own_s += own.as_secs_f64();
-                server_s = server.map(|server| server_s.unwrap_or(0.0) + server.as_secs_f64());
+                let (own, server) = last.cores_since(first);
+                own_s += own * elapsed_s;
+                server_s = server.map(|server| server_s.unwrap_or(0.0) + server * elapsed_s);
             }
+            seconds += elapsed_s;
         }
-        let count = as_f64(acknowledged.count());
+        let count = as_f64(sum.acknowledged);
         let last = rounds.last().expect("there is a round");
         let memory = last.samples.last().and_then(|sample| sample.server).map(|it| it.memory);
         let server = server_s.zip(memory).map(|(cpu_s, memory)| ServerUse {
             cores: cpu_s / seconds,
             cpu_us_each: cpu_s * 1e6 / count,
             memory,
+            checkpoints: rounds.iter().map(Measured::checkpoints).sum(),
         });
         let total = Total {
             written: last.after.written,
             acknowledged: last.after.acknowledged,
             received: last.after.received,
-            sent_len: last.after.sent_len,
-            received_len: last.after.received_len,
         };
-        let limits = (!limits.is_empty()).then(|| Limits::median(limits));
         let mut report = Self {
             settings,
             seconds,
-            acknowledged: acknowledged.count(),
+            acknowledged: sum.acknowledged,
             acknowledged_per_second: count / seconds,
-            acknowledgement: Latency::of(&acknowledged),
-            receipt: Latency::of(&received),
+            acknowledgement: Latency::of(&sum.acknowledgements),
+            receipt: Latency::of(&sum.receipts),
+            sent_len: rounds.iter().map(|round| round.sent_len).sum(),
+            received_len: rounds.iter().map(|round| round.received_len).sum(),
             total,
             errors,
+            missing: rounds.iter().find_map(|round| round.missing.clone()),
             server,
             own_cores: own_s / seconds,
-            limits,
+            limits: (!limits.is_empty()).then(|| Limits::median(limits)),
+            limits_measured: limits.to_vec(),
+            limits_spread: (!limits.is_empty()).then(|| Limits::spread(limits)),
             ratios: Vec::new(),
             points,
         };
@@ -166,42 +180,25 @@ impl Report {
         let ratio = |name, figure, limit| Comparison { name, figure, limit, ratio: figure / limit };
         let per_second = self.acknowledged_per_second;
         let trip_ms = (limits.sync_s + limits.echo_s) * 1e3;
+        let (to_writer, to_others) = (&self.acknowledgement, &self.receipt);
         let mut ratios = vec![
             ratio("uploads/s : redb, one row a commit", per_second, limits.one_row),
             ratio("uploads/s : redb, 100 rows a commit", per_second, limits.hundred_rows),
-            ratio("receipt p50 ms : fdatasync + echo", self.receipt.p50_ms, trip_ms),
-            ratio("receipt p99 ms : fdatasync + echo", self.receipt.p99_ms, trip_ms),
         ];
-        // Nobody may have received anything.
+        let trips = [
+            ("acknowledgement p50 ms : fdatasync + echo", to_writer.p50_ms),
+            ("acknowledgement p95 ms : fdatasync + echo", to_writer.p95_ms),
+            ("acknowledgement p99 ms : fdatasync + echo", to_writer.p99_ms),
+            ("acknowledgement max ms : fdatasync + echo", to_writer.max_ms),
+            ("receipt p50 ms : fdatasync + echo", to_others.p50_ms),
+            ("receipt p95 ms : fdatasync + echo", to_others.p95_ms),
+            ("receipt p99 ms : fdatasync + echo", to_others.p99_ms),
+            ("receipt max ms : fdatasync + echo", to_others.max_ms),
+        ];
+        ratios.extend(trips.map(|(name, ms)| ratio(name, ms, trip_ms)));
+        // Nobody may have written or received anything.
         ratios.retain(|it| it.ratio.is_finite());
         ratios
-    }
-}
-
-fn points(round: &Measured, start: f64) -> Vec<Point> {
-    let length = INTERVAL.as_secs_f64();
-    let intervals = round.window.intervals.iter().zip(round.samples.windows(2)).zip(1_u32..);
-    let points = intervals.map(|((interval, samples), number)| {
-        let (own, server) = samples[1].since(&samples[0]);
-        let received = Latency::of(&interval.received);
-        Point {
-            second: start + length * f64::from(number),
-            acknowledged_per_second: as_f64(interval.acknowledged.count()) / length,
-            p50_ms: received.p50_ms,
-            p99_ms: received.p99_ms,
-            server_cores: server.map(|server| server.as_secs_f64() / length),
-            own_cores: own.as_secs_f64() / length,
-        }
-    });
-    points.collect()
-}
-
-impl Sample {
-    /// Processor time since an earlier sample: of the load generator, and of the server.
-    fn since(&self, earlier: &Self) -> (Duration, Option<Duration>) {
-        let server = self.server.zip(earlier.server);
-        let own = self.own.cpu.saturating_sub(earlier.own.cpu);
-        (own, server.map(|(now, before)| now.cpu.saturating_sub(before.cpu)))
     }
 }
 
@@ -215,88 +212,6 @@ impl Latency {
             p95_ms: quantile(950),
             p99_ms: quantile(990),
             max_ms: quantile(1000),
-        }
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50_ms, p95_ms, p99_ms, max_ms, count } = self;
-        if *count == 0 {
-            return write!(f, "none");
-        }
-        write!(
-            f,
-            "p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms, p99 {p99_ms:.2} ms, max {max_ms:.2} ms ({count})"
-        )
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { devices, writers, partitions, changeset_len, pace, url } = &self.settings;
-        writeln!(f, "server           {url}")?;
-        let s = if *partitions == 1 { "" } else { "s" };
-        writeln!(
-            f,
-            "devices          {devices}, {writers} of them writing, on {partitions} partition{s}"
-        )?;
-        writeln!(f, "writes           {pace}, {changeset_len} bytes each")?;
-        writeln!(
-            f,
-            "acknowledged     {:.0} /s, {} in {:.1} s",
-            self.acknowledged_per_second, self.acknowledged, self.seconds
-        )?;
-        writeln!(f, "  to the writer  {}", self.acknowledgement)?;
-        writeln!(f, "  to others      {}", self.receipt)?;
-        writeln!(
-            f,
-            "messages         {} sent, {} received",
-            Len(self.total.sent_len),
-            Len(self.total.received_len)
-        )?;
-        if let Some(server) = &self.server {
-            let ServerUse { cores, cpu_us_each, memory } = server;
-            write!(f, "server           {cores:.2} cores, ")?;
-            if cpu_us_each.is_finite() {
-                write!(f, "{cpu_us_each:.0} µs for each, ")?;
-            }
-            let (now, peak) = (Len(memory.resident_len), Len(memory.peak_len));
-            writeln!(f, "{now} in memory, {peak} at most")?;
-        }
-        writeln!(f, "load generator   {:.2} cores", self.own_cores)?;
-        for (error, count) in &self.errors {
-            writeln!(f, "error            {count} x {error}")?;
-        }
-        if let Some(limits) = &self.limits {
-            write!(f, "{limits}")?;
-        }
-        for Comparison { name, figure, limit, ratio } in &self.ratios {
-            writeln!(f, "  {name:<38} {figure:>10.2} : {limit:>8.2} = {ratio:.2}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Limits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let us = |s: f64| s * 1e6;
-        writeln!(f, "this machine     medians of what was measured in between")?;
-        writeln!(f, "  fdatasync      {:.0} µs after appending 100 bytes", us(self.sync_s))?;
-        writeln!(f, "  redb           {:.0} commits/s of one row of 1 KiB", self.one_row)?;
-        writeln!(f, "                 {:.0} rows/s in commits of 100", self.hundred_rows)?;
-        writeln!(f, "  WebSocket      {:.0} µs for an echo of 100 bytes", us(self.echo_s))
-    }
-}
-
-/// Bytes, for people.
-struct Len(u64);
-
-impl fmt::Display for Len {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match as_f64(self.0) {
-            len if len < 1024.0 * 1024.0 => write!(f, "{:.0} KiB", len / 1024.0),
-            len => write!(f, "{:.1} MiB", len / (1024.0 * 1024.0)),
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The measurements that have targets, each as a ratio to what the machine can do.
 
-use std::fmt;
+mod goal;
+
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::Args;
-use super::baseline::{self, BareServer, Limits, median, percentile};
+use super::baseline::{self, BareServer, Limits, Noise, median, percentile};
 use super::fleet::{Endpoint, Fleet, Pace, Plan};
+use super::histogram::Histogram;
+use super::measurement::{Measured, Measurement};
 use super::process;
-use super::recorder::Totals;
 use super::report::{Latency, Report, Settings, as_f64};
 use super::server::Server;
+use super::{Args, SECONDS};
+use goal::{Goal, Target};
 
 /// A measurement that has targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,28 +33,6 @@ pub(super) enum Scenario {
     Backlog,
 }
 
-/// A figure that has a target.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Goal {
-    pub(super) what: String,
-    pub(super) figure: f64,
-    pub(super) unit: &'static str,
-    /// What it is measured against, in the same unit.
-    pub(super) limit: f64,
-    pub(super) against: &'static str,
-    pub(super) ratio: f64,
-    pub(super) target: Target,
-    pub(super) is_met: bool,
-}
-
-/// Where a ratio should be.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Target {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
 /// What a scenario runs with.
 struct Stage<'a> {
     args: &'a Args,
@@ -59,13 +40,27 @@ struct Stage<'a> {
     server: Server,
     endpoint: Endpoint,
     bare: BareServer,
+    /// How long rounds take together.
+    seconds: f64,
+    limits: Vec<Limits>,
     goals: Vec<Goal>,
+}
+
+/// What a scenario has shown.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Outcome {
+    goals: Vec<Goal>,
+    /// What the machine could do, in between.
+    limits: Vec<Limits>,
+    /// How much the limit that varied most did: the largest divided by the smallest.
+    limits_spread: f64,
 }
 
 /// Rounds of load, with the machine measured before each and after the last.
 const ROUNDS: u32 = 3;
-/// How much a limit may vary from round to round.
-const STEADY: f64 = 2.0;
+/// How long rounds of [`Scenario::Latency`] take together. At that pace there is a checkpoint each 20 s: a flush takes a
+/// page of 4 KiB, and half of the log has 8 MiB.
+const LATENCY_SECONDS: f64 = 90.0;
 /// Writes, or broadcasts, to all.
 const CASTS: usize = 15;
 /// Sockets of the largest scenario, and some files.
@@ -75,14 +70,24 @@ const IDLE_TIME: Duration = Duration::from_secs(5);
 
 impl Scenario {
     /// Runs it on a server of its own. The goals are printed as they are known.
-    pub(super) async fn run(self, args: &Args) -> Result<Vec<Goal>> {
+    pub(super) async fn run(self, args: &Args) -> Result<Outcome> {
+        self.check(args)?;
         process::allow_open_files(MOST_FILES)?;
         let folder = args.folder()?;
         let server = Server::start(folder.path(), args.server.as_deref())?;
         let tokens = vec![server.log_in().await?.into()];
         let endpoint = Endpoint { url: server.url(), tokens, version: args.protocol };
         let bare = BareServer::start()?;
-        let mut stage = Stage { args, folder, server, endpoint, bare, goals: Vec::new() };
+        let mut stage = Stage {
+            args,
+            folder,
+            server,
+            endpoint,
+            bare,
+            seconds: args.seconds.unwrap_or(self.seconds()),
+            limits: Vec::new(),
+            goals: Vec::new(),
+        };
         match self {
             Self::Throughput => stage.throughput().await?,
             Self::Latency => stage.latency().await?,
@@ -90,26 +95,48 @@ impl Scenario {
             Self::Fanout => stage.fanout().await?,
             Self::Backlog => stage.backlog().await?,
         }
-        Ok(stage.goals)
+        let Stage { goals, limits, .. } = stage;
+        let limits_spread = Limits::spread(&limits);
+        if let Some(noise) = Noise::of(limits_spread) {
+            println!("{noise}");
+        }
+        Ok(Outcome { goals, limits, limits_spread })
+    }
+
+    fn seconds(self) -> f64 {
+        if self == Self::Latency { LATENCY_SECONDS } else { SECONDS }
+    }
+
+    /// Options that would not change anything are mistakes.
+    fn check(self, args: &Args) -> Result<()> {
+        ensure!(
+            args.seconds.is_none() || !matches!(self, Self::Idle | Self::Fanout),
+            "--seconds is not for this scenario: it takes as long as it takes"
+        );
+        ensure!(
+            args.payload.is_none() || self != Self::Idle,
+            "--payload is not for this scenario: nothing is written"
+        );
+        Ok(())
     }
 }
 
 impl Stage<'_> {
     async fn throughput(&mut self) -> Result<()> {
         let fleet = self.connect(64, 16, 64).await?;
+        self.measure_machine().await?;
         for in_flight in [1, 8, 64] {
             let (mut per_second, mut ack_ms, mut cpu_us) = (Vec::new(), Vec::new(), Vec::new());
-            let mut limits = vec![self.limits().await?];
+            let before = self.limits.len() - 1;
             for _ in 0..ROUNDS {
-                let pace = Pace::InFlight(in_flight);
-                let report = self.report(&fleet, pace).await?;
+                let round = self.round(&fleet, Pace::InFlight(in_flight)).await?;
+                let report = Self::report(&fleet, &[round])?;
                 per_second.push(report.acknowledged_per_second);
                 ack_ms.push(report.acknowledgement.p50_ms);
                 cpu_us.extend(report.server.map(|server| server.cpu_us_each));
-                limits.push(self.limits().await?);
+                self.measure_machine().await?;
             }
-            say_spread(&limits);
-            let limits = Limits::median(&limits);
+            let limits = Limits::median(&self.limits[before..]);
             let [per_second, ack_ms, cpu_us] =
                 [per_second, ack_ms, cpu_us].map(|values| median(values.into_iter()));
             println!(
@@ -130,27 +157,37 @@ impl Stage<'_> {
     async fn latency(&mut self) -> Result<()> {
         const RATE: f64 = 100.0;
         let fleet = self.connect(64, 16, 64).await?;
-        let (mut p50, mut p99, mut limits) = (Vec::new(), Vec::new(), vec![self.limits().await?]);
-        let mut trips = Vec::new();
+        let (mut rounds, mut trips) = (Vec::new(), Vec::new());
+        self.measure_machine().await?;
         for _ in 0..ROUNDS {
             trips.extend(baseline::trips(self.folder.path(), &self.bare, RATE).await?);
-            let report = self.report(&fleet, Pace::Rate(RATE)).await?;
-            println!("receipts: {}", report.receipt);
-            p50.push(report.receipt.p50_ms);
-            p99.push(report.receipt.p99_ms);
-            limits.push(self.limits().await?);
+            let round = self.round(&fleet, Pace::Rate(RATE)).await?;
+            println!(
+                "a round: {}{}",
+                Latency::of(&round.window.sum().receipts),
+                checkpoints(&round)
+            );
+            rounds.push(round);
+            self.measure_machine().await?;
         }
-        say_spread(&limits);
-        let limits = Limits::median(&limits);
+        let all = Self::report(&fleet, &rounds)?;
+        println!("all:     {}", all.receipt);
+        let mut beside = Histogram::default();
+        for round in &rounds {
+            beside.add(&round.receipts_beside_checkpoints());
+        }
+        println!("written in a half second with a checkpoint, or before: {}", Latency::of(&beside));
+        let limits = Limits::median(&self.limits);
         print!("{limits}");
         let at_once_ms = (limits.sync_s + limits.echo_s) * 1e3;
-        for (percent, times, target) in [(50, p50, 2.5), (99, p99, 4.0)] {
-            let ms = median(times.into_iter());
-            let of_trips_ms = percentile(trips.clone(), percent) * 1e3;
+        let paced_ms = percentile(trips.clone(), 50) * 1e3;
+        for (percent, ms, target) in [(50, all.receipt.p50_ms, 2.5), (99, all.receipt.p99_ms, 4.0)]
+        {
+            let same_ms = percentile(trips.clone(), percent) * 1e3;
             for (limit_ms, against) in [
                 (at_once_ms, "fdatasync + echo, medians, one after the other without a pause"),
-                (median(trips.iter().copied()) * 1e3, "fdatasync + echo, 100 times a second, p50"),
-                (of_trips_ms, "the same, this percentile"),
+                (paced_ms, "fdatasync + echo, 100 times a second, p50"),
+                (same_ms, "the same, this percentile"),
             ] {
                 let what = format!("write seen elsewhere at {RATE} /s, p{percent}");
                 let target = Target::AtMost(target);
@@ -163,6 +200,7 @@ impl Stage<'_> {
     async fn idle(&mut self) -> Result<()> {
         const DEVICES: u32 = 5000;
         let bare = self.bare.idle_len(DEVICES).await?;
+        self.measure_machine().await?;
         let before = self.server.usage()?.memory.resident_len;
         let fleet = self.connect(DEVICES, 1000, 0).await?;
         tokio::time::sleep(IDLE_TIME).await;
@@ -174,6 +212,7 @@ impl Stage<'_> {
             before >> 10,
             memory.resident_len >> 10
         );
+        self.measure_machine().await?;
         let against = "bare WebSocket echo server, 4 KiB buffers";
         let what = format!("memory of an idle session of {DEVICES}");
         let limit = (bare / 1024.0, against);
@@ -186,11 +225,13 @@ impl Stage<'_> {
         let fleet = self.connect(DEVICES, 1, 1).await?;
         let others = DEVICES as usize - 1;
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        self.measure_machine().await?;
         let mut listeners = self.bare.listeners(others).await?;
         for _ in 0..CASTS {
             bare.push(listeners.broadcast(fleet.changeset_len()).await?.as_secs_f64());
             ours.push(fleet.write_to_all().await?.as_secs_f64());
         }
+        self.measure_machine().await?;
         let others = as_f64(others as u64);
         let [ours, bare] = [ours, bare].map(|times| others / median(times.into_iter()));
         let what = format!("receipts a second, one write to {others} sessions");
@@ -204,23 +245,25 @@ impl Stage<'_> {
         let mut plan = self.plan(21, 1, 21);
         plan.untimed = Some(20);
         let fleet = Fleet::connect(&plan).await?;
+        self.measure_machine().await?;
         let pace = Pace::Rate(100.0);
-        let before = self.report(&fleet, pace).await?.receipt;
+        let round = self.round(&fleet, pace).await?;
+        let before = Self::report(&fleet, &[round])?.receipt;
         println!("before: {before}");
+        self.server.rest().await?;
         let writing = fleet.begin(pace);
+        let mut measurement = Measurement::begin(&fleet, Some(&self.server))?;
         fleet.come_back_with(OFFLINE)?;
-        let is_over = |_, totals: &Totals| totals.untimed == OFFLINE as u64;
-        let during = fleet.observe(Some(&self.server), is_over).await?;
-        drop(writing);
-        let seconds = during.elapsed.as_secs_f64();
-        let during = Latency::of(&during.window.sum().received);
-        ensure!(during.count > 0, "nothing came to the others while the changesets came");
-        println!("during: {during}; {OFFLINE} changesets integrated in {seconds:.1} s");
-        fleet.settle().await?;
+        measurement.run_until(|totals| totals.untimed == OFFLINE as u64).await?;
+        let during = measurement.end(|| drop(writing)).await?;
+        let report = Self::report(&fleet, &[during])?;
+        let (receipt, seconds) = (report.receipt, report.seconds);
+        println!("during: {receipt}; {OFFLINE} changesets integrated in {seconds:.1} s");
+        self.measure_machine().await?;
         let what = format!("p99 of 20 others while {OFFLINE} changesets come");
         let target = Target::AtMost(2.0);
         let limit = (before.p99_ms, "their p99 before");
-        self.goal(Goal::new(what, (during.p99_ms, "ms"), limit, target));
+        self.goal(Goal::new(what, (receipt.p99_ms, "ms"), limit, target));
         no_errors(&fleet)
     }
 
@@ -235,20 +278,29 @@ impl Stage<'_> {
             writers,
             devices_per_connection: 1,
             untimed: None,
-            payload: self.args.payload,
+            payload: self.args.payload(),
             endpoint: self.endpoint.clone(),
         }
     }
 
-    async fn limits(&self) -> Result<Limits> {
-        Limits::measure(self.folder.path(), &self.bare).await
+    async fn measure_machine(&mut self) -> Result<()> {
+        self.server.rest().await?;
+        self.limits.push(Limits::measure(self.folder.path(), &self.bare).await?);
+        Ok(())
     }
 
     /// A round of load.
-    async fn report(&self, fleet: &Fleet, pace: Pace) -> Result<Report> {
-        let duration = Duration::from_secs_f64(self.args.seconds / f64::from(ROUNDS));
-        let measured = fleet.measure(pace, duration, Some(&self.server)).await?;
-        let report = Report::new(Settings::default(), &[measured], &[], fleet.errors());
+    async fn round(&self, fleet: &Fleet, pace: Pace) -> Result<Measured> {
+        let duration = Duration::from_secs_f64(self.seconds / f64::from(ROUNDS));
+        fleet.measure(pace, duration, Some(&self.server)).await
+    }
+
+    /// What rounds have shown together. All that was written must have come.
+    fn report(fleet: &Fleet, rounds: &[Measured]) -> Result<Report> {
+        let report = Report::new(Settings::default(), rounds, &[], fleet.errors());
+        if let Some(missing) = report.missing {
+            bail!("{missing}");
+        }
         ensure!(
             report.acknowledgement.count > 0 && report.receipt.count > 0,
             "nothing was acknowledged, or nothing came to other devices, within {:.1} s: measure for longer (--seconds){}",
@@ -264,64 +316,13 @@ impl Stage<'_> {
     }
 }
 
-/// Says so if the machine was not the same all the time.
-fn say_spread(limits: &[Limits]) {
-    let spread = Limits::spread(limits);
-    if spread > STEADY {
-        println!(
-            "noisy    a limit of the machine varied {spread:.1} x meanwhile: the ratios below say little"
-        );
-    }
+/// How many checkpoints there were in a round, if it is known.
+fn checkpoints(round: &Measured) -> String {
+    round.checkpoints().map_or_else(String::new, |count| format!(", checkpoints: {count}"))
 }
 
 /// What a server refused was not measured.
 fn no_errors(fleet: &Fleet) -> Result<()> {
     ensure!(fleet.errors().is_empty(), "there were errors{}", fleet.shown_errors());
     Ok(())
-}
-
-impl Goal {
-    /// Whether a figure reaches its target, measured against `limit`.
-    fn new(
-        what: String,
-        (figure, unit): (f64, &'static str),
-        (limit, against): (f64, &'static str),
-        target: Target,
-    ) -> Self {
-        let ratio = figure / limit;
-        let is_met = match target {
-            Target::AtLeast(least) => ratio >= least,
-            Target::AtMost(most) => ratio <= most,
-        };
-        Self { what, figure, unit, limit, against, ratio, target, is_met }
-    }
-}
-
-impl fmt::Display for Goal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, figure, unit, limit, against, ratio, target, is_met } = self;
-        let met = if *is_met { "met" } else { "not met" };
-        let (sign, target) = match target {
-            Target::AtLeast(least) => (">=", least),
-            Target::AtMost(most) => ("<=", most),
-        };
-        write!(
-            f,
-            "{met:<7}  {what}: {figure:.2} {unit} = {ratio:.2} x {limit:.2} ({against}); target {sign} {target}"
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_met_at_its_edge() {
-        let is_met =
-            |figure, target| Goal::new(String::new(), (figure, ""), (2.0, ""), target).is_met;
-        assert!(is_met(1.0, Target::AtLeast(0.5)) && !is_met(0.9, Target::AtLeast(0.5)));
-        assert!(is_met(4.0, Target::AtMost(2.0)) && !is_met(4.1, Target::AtMost(2.0)));
-        assert!(!is_met(f64::NAN, Target::AtMost(2.0)), "what was not measured");
-    }
 }

@@ -1,29 +1,45 @@
 //! The server that is measured: one that the load generator starts itself, as a process of its own.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bailiwick_client::transport::{Connector, request};
 use bytes::Bytes;
 use hyper::Request;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::process::Usage;
-use crate::step::{cargo, root};
+use super::process::{self, Usage};
+use crate::crash::server::build;
 
 /// A `bailiwick` that serves an app of its own from a temporary directory. It is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
     process: Child,
+    database: PathBuf,
+    /// Of the database when it was last looked at.
+    last_transaction: Cell<Option<u64>>,
+    /// How often that was another one than before.
+    checkpoints: Cell<u64>,
     address: String,
 }
 
 /// The app that it serves.
 const APP_ID: &str = "load-abcde";
 
+/// The database in the folder of its data.
+const DATABASE: &str = "realms.redb";
+/// How long a server has had nothing to do when it is at rest.
+const REST: Duration = Duration::from_millis(200);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a server may take for what is left to do.
+const RESTLESS: Duration = Duration::from_secs(30);
 /// More than the answer to a login.
 const MAX_ANSWER_LEN: usize = 1 << 16;
 
@@ -38,7 +54,8 @@ impl Server {
         write_json(&app.join("sync/config.json"), &sync)?;
         let mut command = Command::new(&program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--app"]).arg(app);
-        command.arg("--data").arg(dir.join("data"));
+        let data = dir.join("data");
+        command.arg("--data").arg(&data);
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut process = started.with_context(|| format!("cannot run {}", program.display()))?;
         let out = process.stdout.take().context("the server has no output")?;
@@ -46,7 +63,14 @@ impl Server {
             .lines()
             .map_while(Result::ok)
             .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
-        let mut server = Self { process, address: String::new() };
+        let database = data.join(DATABASE);
+        let mut server = Self {
+            process,
+            database,
+            last_transaction: Cell::default(),
+            checkpoints: Cell::default(),
+            address: String::new(),
+        };
         server.address = address.context("the server has ended by itself")?;
         Ok(server)
     }
@@ -77,6 +101,31 @@ impl Server {
     pub(super) fn usage(&self) -> Result<Usage> {
         Usage::of(self.process())
     }
+
+    /// How often the database had been written to again when this was called: each time it was a checkpoint, since
+    /// commits only go to the log. Two of them between two calls are one. None for a server that keeps its data in
+    /// another way.
+    pub(super) fn checkpoints(&self) -> Option<u64> {
+        let last = Some(last_transaction(&self.database)?);
+        let before = self.last_transaction.replace(last);
+        if before.is_some() && before != last {
+            self.checkpoints.set(self.checkpoints.get() + 1);
+        }
+        Some(self.checkpoints.get())
+    }
+
+    /// Waits until it has had nothing to do for some time: after the last answer there may be a checkpoint that goes on.
+    pub(super) async fn rest(&self) -> Result<()> {
+        let (start, mut resting_since) = (Instant::now(), Instant::now());
+        while resting_since.elapsed() < REST {
+            ensure!(start.elapsed() < RESTLESS, "the server does not come to rest");
+            if process::is_busy(self.process())? {
+                resting_since = Instant::now();
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Server {
@@ -87,18 +136,53 @@ impl Drop for Server {
     }
 }
 
-fn build() -> Result<PathBuf> {
-    let mut build = cargo(&["build", "--quiet", "--release", "--package", "bailiwick-server"]);
-    let status = build.status().context("can't run cargo")?;
-    ensure!(status.success(), "the server does not build");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("bailiwick{}", std::env::consts::EXE_SUFFIX)))
+/// The number of the last transaction of a database of redb, which may be in use. As redb's design has it, there are two
+/// slots in the head of the file: the one in use, and one that holds the transaction before.
+fn last_transaction(database: &Path) -> Option<u64> {
+    let mut head = [0; HEAD_LEN];
+    File::open(database).ok()?.read_exact(&mut head).ok()?;
+    head.starts_with(MAGIC).then_some(())?;
+    let number = |at: usize| Some(u64::from_le_bytes(head[at..].first_chunk().copied()?));
+    number(FIRST_SLOT_AT + NUMBER_AT).max(number(FIRST_SLOT_AT + SLOT_LEN + NUMBER_AT))
 }
+
+const MAGIC: &[u8] = b"redb\x1a\n\xa9\r\n";
+const FIRST_SLOT_AT: usize = 64;
+const SLOT_LEN: usize = 128;
+/// Where the number stands in a slot.
+const NUMBER_AT: usize = 104;
+const HEAD_LEN: usize = FIRST_SLOT_AT + 2 * SLOT_LEN;
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
     fs::write(path, value.to_string()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::{Database, TableDefinition};
+
+    use super::*;
+
+    #[test]
+    fn each_transaction_of_a_database_is_seen_while_it_is_open() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("database");
+        let database = Database::create(&path)?;
+        let table: TableDefinition<'_, u64, u64> = TableDefinition::new("table");
+        let mut seen = Vec::new();
+        for key in 0..5 {
+            let transaction = database.begin_write()?;
+            transaction.open_table(table)?.insert(key, 0)?;
+            transaction.commit()?;
+            seen.push(last_transaction(&path).context("it is one of redb")?);
+            assert_eq!(last_transaction(&path), seen.last().copied(), "nothing was written");
+        }
+        assert!(seen.is_sorted_by(|before, after| before < after), "{seen:?}");
+        std::fs::write(&path, [0; HEAD_LEN])?;
+        assert_eq!(last_transaction(&path), None);
+        Ok(())
+    }
 }

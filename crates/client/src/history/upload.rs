@@ -7,10 +7,10 @@ use crate::local::{LocalError, Snapshot};
 use crate::session::UploadBatch;
 
 /// An UPLOAD takes no more changesets once it has this many bytes of them.
-const SOFT_LIMIT: usize = 128 << 10;
+pub const UPLOAD_SOFT_LIMIT: usize = 128 << 10;
 
 /// An UPLOAD of several changesets has fewer bytes of them than this: servers refuse longer ones.
-const HARD_LIMIT: usize = 16 << 20;
+pub const UPLOAD_HARD_LIMIT: usize = 16 << 20;
 
 /// Gathers the next local changesets after a position, as they were written.
 ///
@@ -28,7 +28,7 @@ pub fn collect_upload(snapshot: &Snapshot, after: UploadCursor) -> Result<Upload
         let cursor = entry.cursor();
         if entry.is_uploadable() {
             let sum = len + entry.changeset.len();
-            if sum >= HARD_LIMIT && !entries.is_empty() {
+            if sum >= UPLOAD_HARD_LIMIT && !entries.is_empty() {
                 break;
             }
             len = sum;
@@ -41,7 +41,7 @@ pub fn collect_upload(snapshot: &Snapshot, after: UploadCursor) -> Result<Upload
             });
         }
         progress = cursor;
-        if len >= SOFT_LIMIT {
+        if len >= UPLOAD_SOFT_LIMIT {
             break;
         }
     }
