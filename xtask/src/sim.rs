@@ -10,8 +10,10 @@ mod tally;
 mod trace;
 mod violation;
 
+mod failure;
 mod fault;
 mod limits;
+mod panics;
 mod plan;
 mod sabotage;
 
@@ -29,6 +31,7 @@ mod campaign;
 mod shrink;
 
 pub use campaign::{Args, run};
+pub use failure::Failure;
 pub use fault::{Fault, Faults};
 pub use plan::{STEPS, Scenario};
 pub use sabotage::Sabotage;

@@ -1,7 +1,7 @@
 //! Simulated worlds: that a seed is a run, that runs keep what the server promises, and that what breaks a promise is
 //! found.
 
-use xtask::sim::{Check, Fault, Faults, STEPS, Sabotage, Scenario, Tally, Violation, run};
+use xtask::sim::{Check, Fault, Faults, STEPS, Sabotage, Scenario, Tally, run};
 
 /// Seeds of each run of the tests; `cargo xtask sim` runs as many as one wants.
 const SEEDS: u64 = 60;
@@ -11,7 +11,7 @@ fn worlds_keep_what_the_server_promises_and_meet_all_that_they_are_made_for() {
     let mut tally = Tally::default();
     for seed in 0..SEEDS {
         let outcome = run(Scenario::of(seed));
-        tally += outcome.unwrap_or_else(|violation| panic!("seed {seed}: {violation}")).tally;
+        tally += outcome.unwrap_or_else(|failure| panic!("{failure}")).tally;
     }
     assert_eq!(tally.missing(), [], "{tally}");
 }
@@ -90,7 +90,7 @@ fn what_has_failed_once_does_not_fail_again() {
         for &seed in seeds {
             for without in [without, Faults::NONE] {
                 let scenario = Scenario { steps, without, ..Scenario::of(seed) };
-                let failed = |violation| panic!("{name}: seed {seed}: {violation}");
+                let failed = |failure| panic!("{name}: {failure}");
                 run(scenario).unwrap_or_else(failed);
             }
         }
@@ -101,12 +101,10 @@ fn what_has_failed_once_does_not_fail_again() {
 fn check_found(sabotage: Sabotage, check: Check) {
     let first = (0..60).find_map(|seed| {
         let scenario = Scenario { sabotage: Some(sabotage), ..Scenario::of(seed) };
-        run(scenario).err().map(|violation| (seed, violation))
+        run(scenario).err()
     });
-    let Some((seed, Violation { check: found, message })) = first else {
-        panic!("{sabotage:?} is not found");
-    };
-    assert_eq!(found, check, "{sabotage:?}, seed {seed}: {message}");
+    let Some(failure) = first else { panic!("{sabotage:?} is not found") };
+    assert_eq!(failure.violation.check, check, "{failure}");
 }
 
 #[test]
@@ -134,11 +132,11 @@ fn check_lost(sabotage: Sabotage, crash: Fault) {
     let without: Faults = Fault::ALL.into_iter().filter(|fault| *fault != crash).collect();
     let first = (0..60).find_map(|seed| {
         let scenario = Scenario { without, ..Scenario::of(seed) };
-        run(scenario).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+        run(scenario).unwrap_or_else(|failure| panic!("{failure}"));
         run(Scenario { sabotage: Some(sabotage), ..scenario }).err()
     });
-    let Some(Violation { check, message }) = first else { panic!("{sabotage:?} is not found") };
-    assert_eq!(check, Check::Durable, "{sabotage:?}: {message}");
+    let Some(failure) = first else { panic!("{sabotage:?} is not found") };
+    assert_eq!(failure.violation.check, Check::Durable, "{failure}");
 }
 
 #[test]

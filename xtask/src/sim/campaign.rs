@@ -1,7 +1,5 @@
 //! Many seeds, in parallel if asked.
 
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +8,9 @@ use std::time::Instant;
 use anyhow::Result;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use super::failure::Failure;
 use super::fault::Fault;
+use super::panics::caught;
 use super::plan::{STEPS, Scenario};
 use super::sabotage::Sabotage;
 use super::shrink::shrink;
@@ -28,7 +28,8 @@ use crate::step::in_release;
 /// Operations are counted as: a message that arrives, a connection that is made or lost, a file that does what it was
 /// asked for, a transaction, a timer, a crash, another fault, a commit of the server, and each edit of a transaction.
 ///
-/// What fails is run again until a short prefix with few faults is found, and the command that repeats it is printed.
+/// A failure tells the seed, the step, and the command that repeats it up to there. It is run again until the shortest
+/// prefix is found that fails in the same way, with as few faults as that takes, and the command that repeats that.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The first seed.
@@ -65,7 +66,7 @@ struct Campaign<'a> {
     operations: AtomicU64,
     tally: Mutex<Tally>,
     is_over: AtomicBool,
-    failures: Mutex<Vec<(Scenario, Violation)>>,
+    failures: Mutex<Vec<Failure>>,
 }
 
 impl Args {
@@ -78,7 +79,7 @@ impl Args {
         if let Some(code) = in_release()? {
             return Ok(code);
         }
-        std::panic::set_hook(Box::new(|_| ())); // The text of a panic is part of the violation.
+        std::panic::set_hook(Box::new(|_| ())); // The text of a panic and its place are part of the violation.
         let bar = ProgressBar::new(self.seeds);
         let style = "{wide_bar} {pos}/{len} seeds, {per_sec}, {msg} operations, {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?);
@@ -119,7 +120,7 @@ impl Campaign<'_> {
             let scenario = self.args.scenario(self.args.seed + number);
             match run(scenario) {
                 Ok(outcome) => self.passed(scenario, outcome),
-                Err(violation) => self.failed(scenario, violation),
+                Err(failure) => self.failed(failure),
             }
             self.bar.inc(1);
             let seeds = self.bar.position();
@@ -140,14 +141,14 @@ impl Campaign<'_> {
         }
     }
 
-    fn failed(&self, scenario: Scenario, violation: Violation) {
+    fn failed(&self, failure: Failure) {
         if self.args.keep_going {
-            self.bar.suspend(|| println!("seed {}: {violation}", scenario.seed));
+            self.bar.suspend(|| println!("{failure}"));
         } else {
             self.is_over.store(true, Ordering::Relaxed);
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.push((scenario, violation));
+        failures.push(failure);
     }
 
     /// What was done so far.
@@ -162,14 +163,10 @@ impl Campaign<'_> {
         println!("{} in {seconds:.1} s", self.count(seeds, failures.len()));
         println!("met: {}", self.tally.lock().unwrap_or_else(PoisonError::into_inner));
         if !self.args.keep_going
-            && let Some((scenario, violation)) = failures.first()
+            && let Some(failure) = failures.first()
         {
-            println!(
-                "seed {}: {violation}\nlooking for a short run that fails as this one",
-                scenario.seed
-            );
-            let (scenario, violation) = shrink(*scenario, violation.check);
-            println!("{violation}\nto repeat it: {}", command(&scenario));
+            println!("{failure}\nlooking for the shortest run that fails as this one");
+            println!("{}", shrink(failure));
         }
         if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -179,35 +176,58 @@ impl Campaign<'_> {
 ///
 /// # Errors
 ///
-/// The first promise that was broken.
-pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
-    // The world is not used again after a panic.
-    catch_unwind(AssertUnwindSafe(|| World::new(scenario).run())).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Violation::new(Check::Panics, text.unwrap_or("something panicked")))
-    })
+/// The first promise that was broken, and after how many events.
+pub fn run(scenario: Scenario) -> Result<Outcome, Failure> {
+    let mut world = None;
+    let result = caught(|| world.insert(World::new(scenario)).run());
+    let result = result.unwrap_or_else(|panic| Err(Violation::new(Check::Panics, panic)));
+    let step = world.map_or(0, |world| world.steps());
+    result.map_err(|violation| Failure { scenario, step, violation })
 }
 
-/// What repeats a run.
-fn command(scenario: &Scenario) -> String {
-    let Scenario { seed, steps, without, sabotage } = scenario;
-    let mut command = format!("cargo xtask sim --seed {seed} --steps {steps}");
-    let without: Vec<String> = Fault::ALL
-        .into_iter()
-        .filter(|fault| without.has(*fault))
-        .map(|it| value_name(&it))
-        .collect();
-    if !without.is_empty() {
-        write!(command, " --without {}", without.join(",")).expect("a text takes it");
-    }
-    if let Some(sabotage) = sabotage {
-        write!(command, " --sabotage {}", value_name(sabotage)).expect("a text takes it");
-    }
-    command
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-/// How a value is written as an argument.
-fn value_name(value: &impl clap::ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Xtask {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Command {
+        Sim(Args),
+    }
+
+    /// What a command that was printed simulates.
+    fn read(command: &str) -> Scenario {
+        let words = command.strip_prefix("cargo ").unwrap().split(' ');
+        let Command::Sim(args) = Xtask::try_parse_from(words).unwrap().command;
+        args.scenario(args.seed)
+    }
+
+    #[test]
+    fn a_failure_tells_seed_and_step_and_the_command_that_repeats_it() {
+        let without = [Fault::Cut, Fault::HalfOpen].into_iter().collect();
+        let sabotage = Some(Sabotage::Accuse);
+        let failure = run(Scenario { without, sabotage, ..Scenario::of(1) }).unwrap_err();
+        let text = failure.to_string();
+        let start = format!("seed 1, step {}: Honest: ", failure.step);
+        assert!(text.starts_with(&start), "{text}");
+        let (_, command) = text.split_once("to repeat it: ").unwrap();
+        assert_eq!(read(command), failure.prefix());
+        assert_eq!(run(read(command)).unwrap_err().violation, failure.violation);
+    }
+
+    #[test]
+    fn a_panic_is_a_finding_with_its_place_and_step() {
+        let scenario = Scenario { sabotage: Some(Sabotage::Panic), ..Scenario::of(1) };
+        let failure = run(scenario).unwrap_err();
+        assert_eq!(failure.violation.check, Check::Panics);
+        assert!(failure.violation.message.contains("tamper.rs:"), "{failure}");
+        assert!(failure.step > 0, "{failure}");
+    }
 }

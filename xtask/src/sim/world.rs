@@ -220,6 +220,11 @@ impl World {
         Ok(self.outcome())
     }
 
+    /// How many events were handled while things went wrong.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
         let operations = self.trace.count() + self.edits;
         let (hash, tally) = (self.trace.hash(), self.tally.get());
