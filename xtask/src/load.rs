@@ -98,7 +98,7 @@ pub(crate) struct Args {
     /// Also measures what the machine can do, before, between and after three rounds of load.
     #[arg(long)]
     baseline: bool,
-    /// Measures something that has a target, on a server of its own; --seconds and --payload count as well.
+    /// Measures something that has a target, on a server of its own; --seconds and --payload count where they mean something.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "devices", "partitions", "writers", "rate", "in_flight", "devices_per_connection", "baseline", "svg"])]
     scenario: Option<Scenario>,
     /// The folder whose disk is used and measured; a temporary folder is made in there.

@@ -13,6 +13,7 @@ use super::fleet::{Endpoint, Fleet, Pace, Plan};
 use super::histogram::Histogram;
 use super::measurement::{Measured, Measurement};
 use super::process;
+use super::recorder::Totals;
 use super::report::{Latency, Report, Settings, as_f64};
 use super::server::Server;
 use super::{Args, SECONDS};
@@ -23,7 +24,8 @@ use goal::{Goal, Target};
 pub(super) enum Scenario {
     /// 64 devices on 16 partitions write as much as the server takes, with 1, 8 and 64 in flight on each.
     Throughput,
-    /// 64 devices on 16 partitions write 100 changesets a second: from the write to its receipt.
+    /// 64 devices on 16 partitions write 100 changesets a second, through several checkpoints (90 s unless told): from the
+    /// write to its receipt.
     Latency,
     /// 5,000 devices are connected and do nothing: memory.
     Idle,
@@ -254,7 +256,11 @@ impl Stage<'_> {
         let writing = fleet.begin(pace);
         let mut measurement = Measurement::begin(&fleet, Some(&self.server))?;
         fleet.come_back_with(OFFLINE)?;
-        measurement.run_until(|totals| totals.untimed == OFFLINE as u64).await?;
+        // Whatever goes wrong, the others go on.
+        let has_failed = || !fleet.recorder().errors.is_empty();
+        let is_over = |totals: &Totals| totals.untimed == OFFLINE as u64 || has_failed();
+        measurement.run_until(is_over).await?;
+        no_errors(&fleet)?;
         let during = measurement.end(|| drop(writing)).await?;
         let report = Self::report(&fleet, &[during])?;
         let (receipt, seconds) = (report.receipt, report.seconds);
