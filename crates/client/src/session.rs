@@ -106,6 +106,12 @@ impl Connection {
         }
     }
 
+    /// Bytes of DOWNLOADs that wait to be integrated: no more than one message beyond
+    /// [`max_queued_len`](ConnectionConfig::max_queued_len) as long as the driver heeds [`Output::PauseReading`].
+    pub fn queued_len(&self) -> usize {
+        self.realms.values().map(Realm::queued_len).sum()
+    }
+
     /// Takes one event; appends to `out`, in order, what the driver must do. `now` never goes back.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match (&mut self.link, input) {
@@ -267,7 +273,7 @@ impl Connection {
 
     /// Stops reading when too much waits to be integrated, and goes on when half of it is.
     fn check_reading(&mut self, now: Time, out: &mut Vec<Output>) {
-        let queued_len: usize = self.realms.values().map(Realm::queued_len).sum();
+        let queued_len = self.queued_len();
         let Link::Up(up) = &mut self.link else { return };
         if self.is_reading && queued_len > self.config.max_queued_len {
             self.is_reading = false;

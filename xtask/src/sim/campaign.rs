@@ -38,7 +38,7 @@ pub struct Args {
     /// How many seeds.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// After so many events nothing more goes wrong, and the world ends once all are in step.
+    /// After so many events for four devices nothing more goes wrong, and the world ends once all are in step.
     #[arg(long, default_value_t = STEPS)]
     steps: u64,
     /// How many threads run seeds.

@@ -17,6 +17,8 @@ use bailiwick_storage::disk::{Keeps, Power};
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::agenda::Time;
+use super::limits::Limits;
+use super::tally::SharedTally;
 use super::violation::{Check, Violation};
 pub(crate) use folder::Folder;
 pub(crate) use process::{Effect, key as realm_key};
@@ -30,6 +32,8 @@ pub(crate) struct Device {
     is_full: bool,
     /// What the device takes for the time, in milliseconds since 2015.
     clock: Arc<AtomicU64>,
+    limits: Limits,
+    tally: SharedTally,
     runs: u64,
     running: Option<Process>,
 }
@@ -54,13 +58,20 @@ pub(crate) struct Stored {
 }
 
 impl Device {
-    pub(crate) fn new(user: String, folders: Vec<Folder>) -> Self {
+    pub(crate) fn new(
+        user: String,
+        folders: Vec<Folder>,
+        limits: Limits,
+        tally: SharedTally,
+    ) -> Self {
         let mut device = Self {
             user,
             folders,
             power: Power::default(),
             is_full: false,
             clock: Arc::default(),
+            limits,
+            tally,
             runs: 0,
             running: None,
         };
@@ -77,7 +88,7 @@ impl Device {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Stop> {
         self.runs += 1;
-        let mut process = Process::new(seed);
+        let mut process = Process::new(seed, &self.limits, self.tally.clone());
         for folder in &self.folders {
             let realm = self.open(folder, schema(folder))?;
             process.realms.push(realm);

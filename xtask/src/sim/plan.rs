@@ -16,7 +16,7 @@ use super::sabotage::Sabotage;
 pub struct Scenario {
     /// What all choices follow from.
     pub seed: u64,
-    /// After so many events nothing more goes wrong and nobody writes.
+    /// After so many events for four devices nothing more goes wrong and nobody writes.
     pub steps: u64,
     /// Faults that never strike, whatever the seed says.
     pub without: Faults,
@@ -24,7 +24,7 @@ pub struct Scenario {
     pub sabotage: Option<Sabotage>,
 }
 
-/// After so many events a world ends, unless told.
+/// After so many events for four devices a world ends, unless told.
 pub const STEPS: u64 = 800;
 
 impl Scenario {
@@ -33,6 +33,9 @@ impl Scenario {
         Self { seed, steps: STEPS, without: Faults::NONE, sabotage: None }
     }
 }
+
+/// The shortest pause that faults keep pace with.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How many kinds of faults there were at first.
 const FIRST_FAULTS: usize = 15;
@@ -44,7 +47,7 @@ pub(crate) struct Plan {
     pub(crate) partitions: usize,
     pub(crate) users: usize,
     pub(crate) style: Style,
-    /// About how long an app waits between two transactions.
+    /// About how long an app that is busy waits between two transactions.
     pub(crate) pause: Duration,
     /// After so many events all is healed, and everybody has to come in step.
     pub(crate) round_len: u64,
@@ -59,16 +62,20 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(scenario: &Scenario, choices: &mut Choices) -> Self {
         let devices = match choices.below(16) {
-            0 => 3 + choices.below(18),
-            1..=3 => 3 + choices.below(6),
+            0 => 8 + choices.below(13),
+            1..=3 => 5 + choices.below(4),
             _ => 3 + choices.below(2),
         };
         let lowest = if choices.yes() { 8 + choices.below(7) } else { 13 + choices.below(2) };
-        let pause = Duration::from_millis(*choices.pick(&[20, 100, 500, 2000, 10_000]));
+        let pause = Duration::from_millis(*choices.pick(&[20, 200, 2000, 10_000, 60_000]));
+        // Many that write at once have far too much to tell each other.
+        let pause = if devices > 8 { pause.max(Duration::from_secs(2)) } else { pause };
         let interval = |fault: &Fault, choices: &mut Choices| {
             // Drawn whether or not the fault may strike, so that the others stay the same without it.
-            let (is_there, rarity) = (choices.below(5) < 2, *choices.pick(&[3, 10, 30]));
-            (is_there && !scenario.without.has(*fault)).then(|| (*fault, pause * rarity))
+            let (is_there, rarity) = (choices.below(5) < 2, *choices.pick(&[1, 3, 15]));
+            // Not so often that devices, which wait for a second before they try again, hardly ever connect.
+            let interval = pause.max(SHORTEST_PAUSE) * rarity;
+            (is_there && !scenario.without.has(*fault)).then_some((*fault, interval))
         };
         // What came later is drawn later: seeds stand for what they always have.
         let (first, later) = Fault::ALL.split_at(FIRST_FAULTS);
@@ -84,7 +91,7 @@ impl Plan {
             users: 1 + choices.below(3),
             style: Style { lowest, clocks, memory },
             pause,
-            round_len: 100 + choices.below(400) as u64,
+            round_len: if choices.one_in(3) { u64::MAX } else { 100 + choices.below(400) as u64 },
             weather: Weather {
                 latency: Duration::from_micros(*choices.pick(&[200, 5000, 50_000, 150_000])),
                 jitter: Duration::from_micros(*choices.pick(&[0, 1000, 50_000])),
@@ -96,7 +103,7 @@ impl Plan {
                 ResetMode::DiscardLocal,
             ]),
             intervals: Vec::new(),
-            limits: Limits::new(&mut choices.fork()),
+            limits: Limits::new(devices, &mut choices.fork()),
         };
         intervals.extend(later.iter().filter_map(|fault| interval(fault, choices)));
         plan.intervals = intervals;

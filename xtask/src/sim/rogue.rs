@@ -103,6 +103,7 @@ impl Rogue {
         if manner == Manner::Quiet && gossip.memory == Memory::Everything {
             return match self.file {
                 None => vec![bind(session, &gossip.path, true)],
+                Some(_) if choices.one_in(4) => self.flood(),
                 Some(_) => self.transactions(gossip, choices),
             };
         }
@@ -114,7 +115,10 @@ impl Rogue {
                 let order = [mark(session), unbind(session), bind(session, &gossip.path, false)];
                 vec![choices.pick(&order).clone()]
             }
-            4 => vec![bind(session, &gossip.path, true)],
+            // As many as it likes.
+            4 => (0..=choices.below(10) as u64)
+                .map(|more| bind(SessionIdent(session.0 + more), &gossip.path, true))
+                .collect(),
             5 => {
                 let lie = match gossip.other {
                     Some((file, salt)) if choices.yes() => (file, salt),
@@ -124,6 +128,27 @@ impl Rogue {
             }
             _ => self.uploads(choices),
         }
+    }
+
+    /// An UPLOAD that is small on its way, and then longer than some servers take.
+    fn flood(&mut self) -> Vec<Bytes> {
+        let Some((session, ..)) = self.file else { return Vec::new() };
+        let entry = UploadEntry {
+            client_version: ClientVersion(1),
+            last_integrated_server_version: ServerVersion(0),
+            origin_timestamp: OriginTimestamp(0),
+            origin_file_ident: FileIdent::SELF,
+            // It begins with an instruction that does not exist.
+            changeset: vec![0x2f; FLOOD_LEN].into(),
+        };
+        let progress = UploadCursor {
+            client_version: ClientVersion(1),
+            last_integrated_server_version: ServerVersion(0),
+        };
+        let header = UploadHeader { session, progress, locked_server_version: ServerVersion(0) };
+        let upload = Upload { header, body: Body::from_entries(&[entry]) };
+        let ident = self.identify();
+        ident.into_iter().chain([ClientMessage::Upload(upload).print().into()]).collect()
     }
 
     /// An UPLOAD that can be read, as a device would send it.
@@ -194,6 +219,9 @@ impl Rogue {
         if choices.yes() { vec![ident(session, (file, salt)), upload] } else { vec![upload] }
     }
 }
+
+/// More than the smallest bound of a server, in bytes.
+const FLOOD_LEN: usize = 200 << 10;
 
 /// A changeset that begins with an instruction that does not exist, so that it never becomes part of a history.
 fn unreadable(choices: &mut Choices) -> Bytes {

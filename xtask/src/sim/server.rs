@@ -70,8 +70,6 @@ pub(crate) enum Output {
     Stopped,
 }
 
-/// The longest body of an UPLOAD: not that of a server, so that it happens that one is too long.
-const MAX_UPLOAD_LEN: usize = 18 << 20;
 /// When worlds begin, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
@@ -81,21 +79,23 @@ impl Server {
         let config = Config {
             sessions: Arc::new(SessionConfig {
                 partition_key: PARTITION_KEY,
-                max_upload_len: MAX_UPLOAD_LEN,
-                max_sessions: 1000,
+                max_upload_len: limits.max_upload_len,
+                max_sessions: limits.max_sessions,
             }),
             web_socket: websocket::WebSocketConfig {
                 access_check_interval: limits.access_check_interval,
+                idle_timeout: limits.idle_timeout,
                 ..websocket::WebSocketConfig::default()
             },
             realms: RealmsConfig {
+                max_backlog_len: limits.max_backlog_len,
                 download_soft_limit: *choices.pick(&[0, 100, 1000, 1 << 20]),
                 ..RealmsConfig::default()
             },
             epoch_ms: EPOCH_MS,
             tally,
         };
-        let disks = Disks::new();
+        let disks = Disks::new(limits.log_len);
         let store = disks.open().expect("new disks work");
         Self {
             backup: Disks::default(),
@@ -146,7 +146,7 @@ impl Server {
 
     /// The process closes its store and ends; another one begins with what was flushed.
     pub(crate) fn close(&mut self, now: Time) -> Result<(), Violation> {
-        let nothing = Disks::new().open().expect("new disks work");
+        let nothing = Disks::default().open().expect("new disks work");
         self.process = Process::new(nothing, self.config.clone(), now, self.choices.fork());
         self.disks = self.disks.flushed();
         self.restart(now)

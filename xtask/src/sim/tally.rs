@@ -20,17 +20,47 @@ pub enum Met {
     AccessEnded,
     /// A login came to its end by itself.
     LoginExpired,
+    /// A changeset came to the server a second time.
+    UploadTwice,
+    /// The server turned a device away, since too many uploads waited.
+    Overloaded,
+    /// An UPLOAD was longer than the server takes.
+    UploadTooLong,
+    /// A connection had more sessions than the server allows.
+    SessionRefused,
+    /// The server took no more messages on a connection.
+    ServerPausedReading,
+    /// A device read no more, since too much waited to be integrated.
+    DevicePausedReading,
+    /// The server gave up a connection on which nothing was heard.
+    IdleClosed,
+    /// A device gave up a connection on which nothing came back.
+    PongMissed,
+    /// A device was reset, and its changes recovered.
+    ResetRecovered,
+    /// A device was reset, and its changes discarded.
+    ResetDiscarded,
 }
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 16] = [
         Self::DayPassed,
         Self::WeeksAway,
         Self::TokenRefused,
         Self::LoggedOut,
         Self::AccessEnded,
         Self::LoginExpired,
+        Self::UploadTwice,
+        Self::Overloaded,
+        Self::UploadTooLong,
+        Self::SessionRefused,
+        Self::ServerPausedReading,
+        Self::DevicePausedReading,
+        Self::IdleClosed,
+        Self::PongMissed,
+        Self::ResetRecovered,
+        Self::ResetDiscarded,
     ];
 }
 

@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use super::choices::Choices;
 use super::partition::PARTITION_KEY;
+use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
 use ledger::Ledger;
 
@@ -32,6 +33,7 @@ pub(crate) struct Watch {
     is_restored: bool,
     /// Whether the server's disk may fail.
     pub(crate) may_fail: bool,
+    tally: SharedTally,
 }
 
 /// What is known of each partition.
@@ -65,6 +67,10 @@ struct Session {
 }
 
 impl Watch {
+    pub(crate) fn new(tally: SharedTally) -> Self {
+        Self { tally, ..Self::default() }
+    }
+
     pub(crate) fn ledger(&mut self, partition: &PartitionValue) -> &mut Ledger {
         if !self.ledgers.contains_key(partition) {
             self.ledgers.insert(partition.clone(), Ledger::default());
@@ -178,7 +184,9 @@ impl Watch {
         let Ok(plain) = upload.body.inflate(DEFAULT_MAX_PLAIN_LEN) else { return };
         let Some(ledger) = self.ledgers.get_mut(&session.partition) else { return };
         for entry in Upload::entries(plain).flatten() {
-            ledger.uploaded(file, entry.client_version);
+            if !ledger.uploaded(file, entry.client_version) {
+                self.tally.meet(Met::UploadTwice);
+            }
         }
     }
 

@@ -164,7 +164,7 @@ impl World {
             .map(|&(fault, interval)| (fault, interval, streams[fault as usize].clone()));
         let strikes = strikes.collect();
         let apps = (0..plan.partitions).map(|_| App::new(&mut app_choices, plan.style)).collect();
-        let sites = (0..plan.devices).map(|number| Site::new(number, &plan, &mut choices));
+        let sites = (0..plan.devices).map(|number| Site::new(number, &plan, &mut choices, &tally));
         let sites = sites.collect();
         let limits = plan.limits;
         Self {
@@ -172,7 +172,7 @@ impl World {
             plan,
             agenda: Agenda::new(),
             trace: Trace::default(),
-            watch: Watch::default(),
+            watch: Watch::new(tally.clone()),
             server: Server::new(choices.number(), &limits, tally.clone()),
             is_server_up: true,
             server_wake: None,
@@ -209,8 +209,10 @@ impl World {
         for index in 0..self.strikes.len() {
             self.plan_strike(index);
         }
-        while self.steps < self.scenario.steps {
-            let until = (self.steps + self.plan.round_len).min(self.scenario.steps);
+        // What happens to one is of interest to all.
+        let steps = self.scenario.steps * self.plan.devices.max(4) as u64 / 4;
+        while self.steps < steps {
+            let until = self.steps.saturating_add(self.plan.round_len).min(steps);
             while self.steps < until {
                 self.steps += 1;
                 self.step()?;
@@ -284,7 +286,7 @@ impl World {
 }
 
 impl Site {
-    fn new(number: usize, plan: &Plan, choices: &mut Choices) -> Self {
+    fn new(number: usize, plan: &Plan, choices: &mut Choices, tally: &SharedTally) -> Self {
         let user = format!("user {}", number % plan.users);
         let count = 1 + choices.below(plan.partitions.min(2));
         let first = choices.below(plan.partitions);
@@ -297,7 +299,7 @@ impl Site {
         });
         let folders = folders.collect();
         Self {
-            device: Device::new(user, folders),
+            device: Device::new(user, folders, plan.limits, tally.clone()),
             link: None,
             attempt: 0,
             unreachable_until: Time::ZERO,

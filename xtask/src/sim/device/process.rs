@@ -14,6 +14,8 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::sim::agenda::Time;
+use crate::sim::limits::Limits;
+use crate::sim::tally::{Met, SharedTally};
 use crate::sim::violation::{Check, Violation};
 
 /// A process.
@@ -22,6 +24,8 @@ pub(super) struct Process {
     pub(super) realms: Vec<OpenRealm>,
     pub(super) is_reading: bool,
     pub(super) wake_at: Option<Time>,
+    max_queued_len: usize,
+    tally: SharedTally,
 }
 
 /// A realm that the process has open.
@@ -56,9 +60,18 @@ pub(crate) enum Effect {
 }
 
 impl Process {
-    pub(super) fn new(seed: u64) -> Self {
-        let machine = Connection::new(ConnectionConfig::default(), seed);
-        Self { machine, realms: Vec::new(), is_reading: true, wake_at: None }
+    pub(super) fn new(seed: u64, limits: &Limits, tally: SharedTally) -> Self {
+        let config = ConnectionConfig {
+            ping_period: limits.ping_period,
+            pong_timeout: limits.pong_timeout,
+            linger: limits.linger,
+            max_queued_len: limits.max_queued_len,
+            ..ConnectionConfig::default()
+        };
+        let max_queued_len = limits.max_queued_len;
+        let machine = Connection::new(config, seed);
+        let realms = Vec::new();
+        Self { machine, realms, is_reading: true, wake_at: None, max_queued_len, tally }
     }
 
     /// Hands something to the machine; what the world has to do is added to `effects`.
@@ -69,7 +82,14 @@ impl Process {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Violation> {
         let mut out = Vec::new();
+        let received_len = if let Input::Received(message) = &input { message.len() } else { 0 };
+        let queued_len = self.machine.queued_len();
         self.machine.handle(now, input, &mut out);
+        // A DOWNLOAD that comes while it reads may be as long as it is.
+        if self.machine.queued_len() > queued_len && queued_len > self.max_queued_len {
+            let message = format!("{received_len} bytes are queued behind {queued_len}");
+            return Err(Violation::new(Check::Bounds, message));
+        }
         for output in out {
             effects.extend(self.perform(output)?);
         }
@@ -78,10 +98,15 @@ impl Process {
 
     fn perform(&mut self, output: Output) -> Result<Option<Effect>, Violation> {
         Ok(Some(match output {
-            Output::Connect => Effect::Connect,
+            Output::Connect => {
+                // Of the connection before nothing more is heard.
+                self.is_reading = true;
+                Effect::Connect
+            }
             Output::Disconnect => Effect::Disconnect,
             Output::Send(message) => Effect::Send(message),
             Output::PauseReading => {
+                self.tally.meet(Met::DevicePausedReading);
                 self.is_reading = false;
                 return Ok(None);
             }

@@ -10,48 +10,51 @@ pub(crate) struct Disks {
     database: Disk,
     log: Disk,
     power: Power,
+    /// How long the log is when it is made.
+    log_len: usize,
 }
 
 /// Memory for pages: simulated files are small.
 const CACHE_LEN: usize = 1 << 18;
-/// So that a log is full now and then.
-const LOG_LEN: usize = 128 << 10;
 
 impl Disks {
-    pub(super) fn new() -> Self {
-        Self::of([Disk::default(), Disk::default()])
+    /// Empty ones; a short log is full now and then.
+    pub(super) fn new(log_len: usize) -> Self {
+        Self { log_len, ..Self::default() }.changed(|_| Disk::default())
     }
 
-    fn of(disks: [Disk; 2]) -> Self {
+    /// The same with other disks, with power of their own.
+    fn changed(&self, mut change: impl FnMut(&Disk) -> Disk) -> Self {
         let power = Power::default();
-        let [database, log] = disks.map(|disk| disk.with_power(power.clone()));
-        Self { database, log, power }
+        let mut change = |disk| change(disk).with_power(power.clone());
+        let (database, log) = (change(&self.database), change(&self.log));
+        Self { database, log, power, log_len: self.log_len }
     }
 
     /// What a crash leaves, which is for each disk as it happens, with power of its own.
     pub(super) fn crashed(&self, choices: &mut Choices) -> Self {
-        Self::of([&self.database, &self.log].map(|disk| {
+        self.changed(|disk| {
             disk.crashed(match choices.below(4) {
                 0 => Keeps::Nothing,
                 1 => Keeps::Everything,
                 _ => Keeps::Some(choices.number()),
             })
-        }))
+        })
     }
 
     pub(super) fn open(&self) -> Result<RedbStore, OpenError> {
-        let options = RedbOptions::default().cache_len(CACHE_LEN).log_len(LOG_LEN).log_id(1);
+        let options = RedbOptions::default().cache_len(CACHE_LEN).log_len(self.log_len).log_id(1);
         options.on_backends(self.database.clone(), self.log.clone())
     }
 
     /// The same contents on other disks, all flushed.
     pub(super) fn copied(&self) -> Self {
-        Self::of([&self.database, &self.log].map(|disk| disk.crashed(Keeps::Everything)))
+        self.changed(|disk| disk.crashed(Keeps::Everything))
     }
 
     /// What was flushed, on other disks.
     pub(super) fn flushed(&self) -> Self {
-        Self::of([&self.database, &self.log].map(|disk| disk.crashed(Keeps::Nothing)))
+        self.changed(|disk| disk.crashed(Keeps::Nothing))
     }
 
     /// From now on flushing only says that it is done.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bailiwick_core::history::Entry;
 use bailiwick_core::partition::PartitionValue;
+use bailiwick_protocol::close_code::CloseCode;
 use bailiwick_protocol::ident::Salt;
 use bailiwick_server::auth::{AccessIdentity, is_alive};
 use bailiwick_server::http::websocket::WebSocketConfig;
@@ -28,7 +29,7 @@ use super::realm::Realm;
 use super::work::{Answer, RealmNumber, Work};
 use crate::sim::agenda::{Agenda, Time};
 use crate::sim::choices::Choices;
-use crate::sim::tally::SharedTally;
+use crate::sim::tally::{Met, SharedTally};
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -72,8 +73,6 @@ struct Running {
     entries: Vec<Vec<Entry>>,
 }
 
-/// Memory of the largest upload that is accepted when nothing else is queued.
-const LARGEST_UPLOAD: usize = 64 << 20;
 /// When to look again at a connection that waits for a realm.
 const STALLED: Duration = Duration::from_millis(1);
 
@@ -129,6 +128,11 @@ impl Process {
     pub(super) fn receive(&mut self, now: Time, number: u64, message: &Bytes) {
         let Some(served) = self.connections.get_mut(&number) else { return };
         let (sessions, mut requests) = (&served.sessions, Vec::new());
+        if message.starts_with(b"bind ")
+            && served.endpoint.session_count() >= self.config.sessions.max_sessions
+        {
+            self.config.tally.meet(Met::SessionRefused);
+        }
         let latest = |ident| sessions.get(&ident)?.latest();
         served.endpoint.receive(now, Received::Binary(message.clone()), latest, &mut requests);
         self.ask(now, number, requests);
@@ -200,10 +204,14 @@ impl Process {
             let (count, len) = (realm.commands.len(), realm.actor.backlog_len());
             // Connections that are gone may still have to let go of their client files.
             let is_overrun = count > 2 * super::realm::MAX_COMMANDS + self.connections.len();
-            (is_overrun || len > self.config.realms.max_backlog_len.max(LARGEST_UPLOAD))
+            // A single upload is taken whenever nothing else waits.
+            (is_overrun || len > self.config.realms.max_backlog_len.max(realm.largest_upload))
                 .then(|| format!("{count} commands, {len} bytes wait for {:?}", realm.partition))
         });
-        connections.chain(realms).next()
+        // An actor hands in its next commit once it was told of the one before.
+        let jobs = (self.jobs.len() > self.realms.len())
+            .then(|| format!("{} commits of {} realms wait", self.jobs.len(), self.realms.len()));
+        connections.chain(realms).chain(jobs).next()
     }
 
     fn run(&mut self, now: Time, work: Work) {
@@ -374,10 +382,12 @@ impl Process {
                 served.wake_at = now + STALLED;
                 break;
             }
-            let mut requests = Vec::new();
-            let Some(wake_at) = served.endpoint.tick(now, &mut requests) else {
-                return self.close(now, number);
-            };
+            let (mut requests, was_open) = (Vec::new(), served.endpoint.is_open());
+            let wake_at = served.endpoint.tick(now, &mut requests);
+            if was_open && !served.endpoint.is_open() {
+                self.config.tally.meet(Met::IdleClosed);
+            }
+            let Some(wake_at) = wake_at else { return self.close(now, number) };
             served.wake_at = wake_at;
             if requests.is_empty() {
                 break;
@@ -392,7 +402,12 @@ impl Process {
                 Outgoing::Message(message) => (Writing::Message, message.print()),
                 Outgoing::Download(download) => (Writing::Download, download.print()),
                 // It takes no time of its own.
-                Outgoing::Close(_) => return self.close(now, number),
+                Outgoing::Close(code) => {
+                    if code == CloseCode::MessageTooBig {
+                        self.config.tally.meet(Met::UploadTooLong);
+                    }
+                    return self.close(now, number);
+                }
             };
             served.is_writing = Some(writing);
             self.outputs.push_back(Output::Send(number, bytes.into()));

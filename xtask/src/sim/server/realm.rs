@@ -19,6 +19,8 @@ pub(super) struct Realm {
     /// Whether the actor is about to take its commands.
     pub(super) is_awake: bool,
     pub(super) holders: BTreeMap<FileIdent, Holder>,
+    /// The memory that the largest upload has needed, in bytes.
+    pub(super) largest_upload: usize,
 }
 
 /// Who is told what concerns a client file.
@@ -40,6 +42,7 @@ impl Realm {
             commands: VecDeque::new(),
             is_awake: false,
             holders: BTreeMap::new(),
+            largest_upload: 0,
         }
     }
 

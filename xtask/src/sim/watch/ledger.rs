@@ -145,14 +145,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// A changeset has come to the server.
-    pub(crate) fn uploaded(&mut self, ident: FileIdent, version: ClientVersion) {
-        if let Some(file) = self.files.get_mut(&ident)
-            && file.acknowledged.client_version < version
-            && !file.waiting.contains(&version)
-        {
+    /// A changeset has come to the server; whether it is the first time.
+    pub(crate) fn uploaded(&mut self, ident: FileIdent, version: ClientVersion) -> bool {
+        let Some(file) = self.files.get_mut(&ident) else { return true };
+        let is_new = file.acknowledged.client_version < version && !file.waiting.contains(&version);
+        if is_new {
             file.waiting.push(version);
         }
+        is_new
     }
 
     /// A client file is told how far its uploads are integrated.

@@ -101,6 +101,10 @@ impl World {
         choices: &mut Choices,
     ) -> Result<bool, Violation> {
         let now = self.now();
+        // Preferably of one that is connected.
+        let count = self.sites.len();
+        let mut others = (device..count).chain(0..device);
+        let device = others.find(|other| self.sites[*other].link.is_some()).unwrap_or(device);
         let site = &mut self.sites[device];
         let Some(known) = &mut site.login else { return Ok(false) };
         if known.standing != Standing::There {

@@ -138,7 +138,13 @@ impl World {
             return Ok(());
         }
         self.note(Kind::Wake, device, &[]);
-        self.input(device, Input::Timeout)
+        let link = self.sites[device].link.and_then(|link| self.links.get(&link));
+        let is_broken = link.is_some_and(|link| !link.is_whole());
+        self.input(device, Input::Timeout)?;
+        if is_broken && self.sites[device].link.is_none() {
+            self.tally.meet(Met::PongMissed);
+        }
+        Ok(())
     }
 
     pub(super) fn store(
@@ -185,7 +191,9 @@ impl World {
     /// Plans what the app of a device does next. Nothing is planned while the device is off, so that time can pass.
     pub(super) fn plan_app(&mut self, device: usize) {
         if !self.is_calm {
-            let delay = self.app_choices.time_below(self.plan.pause * 2);
+            // Apps are busy, and then nobody touches them for long.
+            let most = self.plan.pause * if self.app_choices.one_in(8) { 60 } else { 2 };
+            let delay = self.app_choices.time_below(most);
             let run = self.sites[device].device.run();
             self.agenda.put_in(delay, Event::App { device, run });
         }

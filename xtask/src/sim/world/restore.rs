@@ -7,6 +7,7 @@ use bailiwick_client::session::ResetMode;
 use super::{Backup, Wait, World};
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
+use crate::sim::tally::Met;
 use crate::sim::violation::{Check, Violation};
 
 impl World {
@@ -95,6 +96,7 @@ impl World {
             let message = format!("a reset of device {device} ends with recovered: {recovered}");
             return Err(Violation::new(Check::Acknowledged, message));
         }
+        self.tally.meet(if recovered { Met::ResetRecovered } else { Met::ResetDiscarded });
         for ((waiting, _), wait) in &mut self.waits {
             if let Wait::Upload { index: of, .. } | Wait::Download { index: of, .. } = wait
                 && (*waiting, *of) == (device, index)

@@ -130,8 +130,12 @@ impl World {
         if !self.is_server_up || !self.server.is_listening() {
             return Ok(false);
         }
-        let (rogue, manner) =
-            *choices.pick(&[(0, Manner::Wild), (1, Manner::Wild), (1, Manner::Quiet)]);
+        let (rogue, manner) = *choices.pick(&[
+            (0, Manner::Wild),
+            (1, Manner::Wild),
+            (1, Manner::Quiet),
+            (1, Manner::Quiet),
+        ]);
         let left = match manner {
             Manner::Wild => choices.below(4),
             Manner::Quiet => 2 + choices.below(8),
@@ -188,7 +192,7 @@ impl World {
     /// A device is off for a while.
     fn leave(&mut self, device: usize, choices: &mut Choices) {
         let now = self.now();
-        let long = *choices.pick(&[Duration::ZERO, Duration::ZERO, DAY, DAY * 30]);
+        let long = *choices.pick(&[Duration::ZERO, DAY, DAY * 30]);
         let until = now + long + self.plan.pause * 20;
         for other in 0..self.sites.len() {
             // The others are off, too, if it is long: nothing happens while they all wait.

@@ -13,6 +13,7 @@ use crate::sim::agenda::Time;
 use crate::sim::choices::Choices;
 use crate::sim::network::{Direction, Link, Peer};
 use crate::sim::server::{Output, Server};
+use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 use crate::sim::watch::Honesty;
@@ -98,7 +99,9 @@ impl World {
         }
         match (direction, link.peer) {
             (Direction::ToServer, _) if !self.server.wants_messages(number) => {
-                self.held.insert(number);
+                if self.held.insert(number) {
+                    self.tally.meet(Met::ServerPausedReading);
+                }
                 return Ok(());
             }
             (Direction::ToDevice, Peer::Device(device)) => {

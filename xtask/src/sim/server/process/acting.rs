@@ -10,6 +10,7 @@ use crate::sim::agenda::Time;
 use crate::sim::server::connection::Served;
 use crate::sim::server::realm::{Holder, Realm};
 use crate::sim::server::work::{Answer, Asker, Askers, RealmNumber, Work};
+use crate::sim::tally::Met;
 
 impl Process {
     /// An actor that has commands takes them soon.
@@ -104,6 +105,9 @@ impl Process {
             Said::Drained(()) => self.drained(now),
             Said::Head(head) => self.tell_all(now, number, |signal| signal.head = head),
             Said::End(ident, end) => {
+                if let SessionEnd::Overloaded = end {
+                    self.config.tally.meet(Met::Overloaded);
+                }
                 if let Some(holder) = realm.holders.get(&ident) {
                     holder.signal.send_modify(|signal| signal.end = Some(end));
                     let asker = holder.asker;

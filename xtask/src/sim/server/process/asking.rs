@@ -87,6 +87,10 @@ impl Process {
                 self.command(now, asker(key), command);
             }
             Request::Upload(key, upload) => {
+                let realm = served.bound(key).and_then(|it| self.realms.get_mut(&it.realm));
+                if let Some(realm) = realm {
+                    realm.largest_upload = realm.largest_upload.max(upload.cost);
+                }
                 self.command(now, asker(key), Command::Upload(Queued { connection, upload }));
             }
             Request::Scan(key, file_ident, cursor) => {
