@@ -84,7 +84,13 @@ pub(super) fn accept(
         })?;
     let Some(progress) = check.queue else { return Ok(None) };
     changesets.drain(..check.ignored);
-    let cost = body_len + changesets.capacity() * size_of::<UploadedChangeset>();
+    let cost = if changesets.is_empty() {
+        // What only says how far a device is may wait for long: nobody must be turned away for it.
+        changesets = Vec::new();
+        0
+    } else {
+        body_len + changesets.capacity() * size_of::<UploadedChangeset>()
+    };
     Ok(Some(AcceptedUpload {
         file_ident,
         progress,
@@ -92,4 +98,53 @@ pub(super) fn accept(
         changesets,
         cost,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bailiwick_protocol::ident::SessionIdent;
+    use bailiwick_protocol::message::{Body, UploadEntry, UploadHeader};
+    use bailiwick_protocol::version::{ClientVersion, OriginTimestamp};
+
+    use super::*;
+
+    fn cursor(version: u64) -> UploadCursor {
+        UploadCursor {
+            client_version: ClientVersion(version),
+            last_integrated_server_version: ServerVersion(0),
+        }
+    }
+
+    /// The versions that are queued of an UPLOAD of some, and its cost, if those up to `known` were integrated before.
+    fn accepted(versions: std::ops::RangeInclusive<u64>, known: u64) -> (Vec<u64>, usize) {
+        let header = UploadHeader {
+            session: SessionIdent(1),
+            progress: cursor(versions.end() + 1),
+            locked_server_version: ServerVersion(0),
+        };
+        let entry = |version| UploadEntry {
+            client_version: ClientVersion(version),
+            last_integrated_server_version: ServerVersion(0),
+            origin_timestamp: OriginTimestamp(1),
+            origin_file_ident: FileIdent::SELF,
+            changeset: vec![7; 100].into(),
+        };
+        let entries: Vec<_> = versions.map(entry).collect();
+        let upload = Upload { header, body: Body::from_entries(&entries) };
+        let mut progress = UploadProgress::new(cursor(known), ServerVersion(0));
+        let (file, sent) = (FileIdent::FIRST_CLIENT, ServerVersion(0));
+        let accepted = accept(&upload, file, &mut progress, sent, 10_000).unwrap().unwrap();
+        let versions = accepted.changesets.iter().map(|it| it.cursor.client_version.0).collect();
+        (versions, accepted.cost)
+    }
+
+    #[test]
+    fn what_brings_nothing_new_but_a_cursor_takes_no_memory() {
+        let (queued, whole) = accepted(2..=4, 1);
+        assert_eq!(queued, [2, 3, 4]);
+        assert!(whole > 300, "{whole}");
+        // The message stays as long as one changeset of it does.
+        assert_eq!(accepted(2..=4, 3), (vec![4], whole));
+        assert_eq!(accepted(2..=4, 4), (vec![], 0));
+    }
 }
