@@ -4,6 +4,8 @@
 mod app;
 #[path = "../../crates/core/tests/devices/schema.rs"]
 mod schema;
+#[path = "../../crates/core/tests/devices/value.rs"]
+mod value;
 #[path = "../../crates/core/tests/devices/writer.rs"]
 mod writer;
 

@@ -41,7 +41,7 @@ const TIMEOUT_S: u64 = 20;
 const MEMORY_MB: u64 = 1024;
 
 /// How many seeds a target has at most.
-const MAX_SEEDS: usize = 48;
+const MAX_SEEDS: usize = 64;
 /// The longest seed, in bytes.
 const MAX_SEED_LEN: usize = 600;
 

@@ -22,6 +22,8 @@ mod record;
 mod schema;
 #[path = "../../../core/tests/devices/server.rs"]
 mod server;
+#[path = "../../../core/tests/devices/value.rs"]
+mod value;
 #[path = "../../../core/tests/devices/world.rs"]
 mod world;
 #[path = "../../../core/tests/devices/writer.rs"]

@@ -13,7 +13,9 @@
 //!   where there is none; anyone changes what is inside and erases it;
 //! - a mixed value changes between list, dictionary and others only with clocks that do not go back, and an
 //!   empty collection is cleared at once, as SDKs do;
-//! - numbers of different types in one set of mixed values;
+//! - numbers of different types in one set of mixed values; in any set a NaN, which a merge takes for another
+//!   one than itself, and the two zeros, or 1 and 1.0 as decimals, which a merge or the set takes for the same;
+//! - -0 in a field or list of floating point numbers, where a device that has 0 keeps it;
 //! - `AddInteger` on elements of collections.
 
 use bailiwick_core::schema::{Column, Slot, ValueType};
@@ -21,6 +23,7 @@ use bailiwick_core::state::{Dictionary, Object, PrimaryKey, Sequence, Set, State
 use bailiwick_protocol::changeset::{CollectionKind, Instruction, Link, Payload, UpdateKind};
 
 use super::schema::{ALWAYS_LIST, AppVersion, FLAT_LIST};
+use super::value::{ALL, Dice, IN_FIELDS, IN_SETS, MIXED, NO_NUMBERS, plain, text};
 use super::writer::{Hop, Place, Writer, size};
 
 /// What an app is told to do; it does the nearest thing that is possible.
@@ -52,7 +55,13 @@ pub(super) struct Style {
 impl Writer {
     pub(super) fn act(&mut self, Action { what, object, seed }: Action) {
         let mut dice = Dice(seed.into());
+        let author = u64::from(self.author);
         let (class, key) = match object % 16 {
+            0 if object >= 0xc0 => ("G", PrimaryKey::GlobalKey { hi: author + 1, lo: 0 }),
+            1 if object >= 0xc0 => ("G", PrimaryKey::GlobalKey { hi: 1, lo: 0 }),
+            2 if object >= 0xc0 => ("O", PrimaryKey::ObjectId([1; 12])),
+            3 if object >= 0xc0 => ("U", PrimaryKey::Uuid([1; 16])),
+            4 if object >= 0xc0 => ("U", PrimaryKey::Null),
             0..=10 => ("A", PrimaryKey::Int(0)),
             11 | 12 => ("A", PrimaryKey::Int(1)),
             13 => ("B", PrimaryKey::String("".into())),
@@ -62,6 +71,8 @@ impl Writer {
         };
         match (self.object(class, &key), what % 32) {
             (_, 0) => self.declare(AppVersion::Second),
+            // Only who made an object of such a class has a key for it.
+            (None, _) if matches!(key, PrimaryKey::GlobalKey { hi, .. } if hi != author + 1) => (),
             (None, _) => self.create(class, &key, &mut dice),
             (Some(_), 1) => self.erase(class, &key),
             (Some(object), _) => self.change_field(class, &key, &object, &mut dice),
@@ -290,16 +301,42 @@ impl Writer {
                 self.link(&class, dice)
             }
             _ if slot.nullable && dice.is(4) => Some(Payload::Null),
-            ValueType::String => Some(text(dice)),
-            ValueType::Mixed if place.field == ALWAYS_LIST && place.path.is_empty() => {
-                Some(dice.int())
+            ValueType::Mixed => self.mixed(place, slot.collection, dice),
+            value_type => {
+                let numbers = match slot.collection {
+                    CollectionKind::Set => IN_SETS,
+                    CollectionKind::Dictionary => ALL,
+                    _ => IN_FIELDS,
+                };
+                Some(plain(value_type, numbers, dice))
             }
-            ValueType::Mixed => match dice.roll(4) {
-                0 => self.link(if dice.is(2) { "A" } else { "B" }, dice),
-                1 => Some(text(dice)),
-                2 => Some(Payload::Bool(dice.is(2))),
-                _ => Some(dice.int()),
-            },
+        }
+    }
+
+    /// A mixed value that is no collection.
+    fn mixed(
+        &mut self,
+        place: &Place,
+        collection: CollectionKind,
+        dice: &mut Dice,
+    ) -> Option<Payload> {
+        if place.field == ALWAYS_LIST && place.path.is_empty() {
+            return Some(dice.int());
+        }
+        match dice.roll(6) {
+            0 => {
+                let class = *dice.pick(&["A", "A", "B", "G", "O", "U"]);
+                self.link(class, dice)
+            }
+            1 => Some(text(dice)),
+            2 | 3 => {
+                let (types, numbers) = match collection {
+                    CollectionKind::Set => (&MIXED[..NO_NUMBERS], IN_SETS),
+                    _ => (&MIXED[..], ALL),
+                };
+                let value_type = *dice.pick(types);
+                Some(plain(value_type, numbers, dice))
+            }
             _ => Some(dice.int()),
         }
     }
@@ -314,40 +351,4 @@ impl Writer {
         let (table, object) = self.name_object(class, key);
         Some(Payload::Link(Link { table, object }))
     }
-}
-
-/// Choices that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `sides`.
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed >> 33) % sides as u64).expect("it is below a usize")
-    }
-
-    /// True once in `sides`.
-    fn is(&mut self, sides: usize) -> bool {
-        self.roll(sides) == 0
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len())]
-    }
-
-    fn int(&mut self) -> Payload {
-        Payload::Int(self.small(6))
-    }
-
-    /// A number below `sides`.
-    fn small(&mut self, sides: u8) -> i64 {
-        i64::try_from(self.roll(sides.into())).expect("it is below a u8")
-    }
-}
-
-fn text(dice: &mut Dice) -> Payload {
-    Payload::String(["", "a", "b", "long enough"][dice.roll(4)].into())
 }

@@ -45,7 +45,7 @@ fn event(cut: usize) -> impl Strategy<Value = Event> {
 /// How many devices there are, what they have in common, what happens, and the columns that matter.
 pub(super) fn cases(cut: usize) -> impl Strategy<Value = (usize, Vec<Action>, Vec<Event>, u32)> {
     // Few columns at a time, so that devices meet in them.
-    let columns = vec(0..22_u32, 1..5);
+    let columns = vec(0..32_u32, 1..5);
     let columns = columns.prop_map(|places| places.into_iter().fold(0, |mask, at| mask | 1 << at));
     let common = prop_oneof![1 => actions(0..1), 4 => actions(16..48)];
     (2..5_usize, common, vec(event(cut), 0..80), columns)

@@ -11,6 +11,7 @@ mod message;
 mod record;
 mod schema;
 mod server;
+mod value;
 mod world;
 mod writer;
 

@@ -21,9 +21,12 @@ pub(super) const ALWAYS_LIST: &str = "ml";
 type ColumnSpec = (AppVersion, &'static str, &'static str, TypeCode, bool, CollectionKind);
 
 use AppVersion::{First, Second};
-use TypeCode::{Int, Link, Null as Mixed, String as Text};
+use TypeCode::{
+    Binary, Bool, Decimal, Double, Float, Int, Link, Null as Mixed, ObjectId, String as Text,
+    Timestamp, Uuid,
+};
 
-const COLUMNS: [ColumnSpec; 31] = [
+const COLUMNS: [ColumnSpec; 45] = [
     (First, "A", "i", Int, false, Single),
     (First, "A", "n", Int, true, Single),
     (First, "A", "t", Text, true, Single),
@@ -45,8 +48,22 @@ const COLUMNS: [ColumnSpec; 31] = [
     (First, "A", "dl", Link, true, Dictionary),
     (First, "A", "de", Link, true, Dictionary),
     (First, "A", "dm", Mixed, true, Dictionary),
+    (First, "A", "b", Bool, true, Single),
+    (First, "A", "f", Float, false, Single),
+    (First, "A", "d", Double, true, Single),
+    (First, "A", "c", Decimal, true, Single),
+    (First, "A", "z", Timestamp, true, Single),
+    (First, "A", "y", Binary, true, Single),
+    (First, "A", "lo", ObjectId, true, List),
+    (First, "A", "du", Uuid, true, Dictionary),
+    (First, "A", "sd", Double, true, Set),
+    (First, "A", "sc", Decimal, false, Set),
+    (First, "A", "sy", Binary, false, Set),
     (First, "B", "i", Int, false, Single),
     (First, "B", "l", Link, true, Single),
+    (First, "G", "i", Int, false, Single),
+    (First, "O", "i", Int, false, Single),
+    (First, "U", "i", Int, false, Single),
     (First, "E", "i", Int, false, Single),
     (First, "E", "li", Int, false, List),
     (First, "E", "l", Link, true, Single),
@@ -75,18 +92,20 @@ pub(super) fn declarations(
 ) -> Vec<Instruction> {
     let schema = state.schema();
     let mut instructions = Vec::new();
-    for class in ["A", "B", "C", "E", "F"] {
+    for class in ["A", "B", "C", "E", "F", "G", "O", "U"] {
         if schema.class(class).is_some() || (class == "C" && version == First) {
             continue;
         }
-        let mut key = |key_type, nullable| KeySpec {
-            field: changeset.strings.intern("_id"),
-            key_type,
-            nullable,
+        let mut key = |key_type, nullable| {
+            let name = if key_type == KeyType::GlobalKey { "" } else { "_id" };
+            KeySpec { field: changeset.strings.intern(name), key_type, nullable }
         };
         let kind = match class {
             "E" | "F" => TableKind::Embedded,
             "A" => TableKind::TopLevel(key(KeyType::Int, false)),
+            "G" => TableKind::TopLevel(key(KeyType::GlobalKey, false)),
+            "O" => TableKind::TopLevel(key(KeyType::ObjectId, false)),
+            "U" => TableKind::TopLevel(key(KeyType::Uuid, true)),
             _ => TableKind::TopLevel(key(KeyType::String, true)),
         };
         instructions.push(Instruction::AddTable { table: changeset.strings.intern(class), kind });

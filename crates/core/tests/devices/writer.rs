@@ -127,28 +127,18 @@ impl Writer {
     }
 
     pub(super) fn payload(&mut self, value: &Value) -> Payload {
-        match value {
-            Value::Int(value) => Payload::Int(*value),
-            Value::Bool(value) => Payload::Bool(*value),
-            Value::String(text) => Payload::String((**text).into()),
-            Value::Link(link) => {
-                let class =
-                    self.state.schema().class_by_id(link.class).expect("no class is erased");
-                let class = class.name().to_owned();
-                let (table, object) = self.name_object(&class, &link.key);
-                Payload::Link(Link { table, object })
-            }
-            _ => Payload::Null,
-        }
+        let Self { state, changeset, .. } = self;
+        value.to_payload(|link| {
+            let class = state.schema().class_by_id(link.class).expect("no class is erased");
+            let table = changeset.strings.intern(class.name());
+            let object = link.key.to_object_key(|text| changeset.strings.intern(text));
+            Some(Link { table, object })
+        })
     }
 
     pub(super) fn name_object(&mut self, class: &str, key: &PrimaryKey) -> (Symbol, ObjectKey) {
         let strings = &mut self.changeset.strings;
-        let object = match key {
-            PrimaryKey::Int(value) => ObjectKey::Int(*value),
-            PrimaryKey::String(text) => ObjectKey::String(strings.intern(text)),
-            _ => ObjectKey::Null,
-        };
+        let object = key.to_object_key(|text| strings.intern(text));
         (strings.intern(class), object)
     }
 
