@@ -97,6 +97,8 @@ pub struct Usage {
     pub written_len: usize,
     /// Bytes that were read.
     pub read_len: usize,
+    /// Writes of which the crash before has kept a part.
+    pub torn_count: usize,
 }
 
 impl Disk {
@@ -135,18 +137,22 @@ impl Disk {
     pub fn crashed(&self, keeps: Keeps) -> Self {
         let state = self.state();
         let mut image = state.flushed.clone();
+        let mut torn_count = 0;
         // A file system may keep the new length of a file and none of its contents, not the reverse.
         for (index, event) in (0..).zip(&state.pending) {
             match (keeps, event) {
                 (Keeps::Nothing, _) => (),
                 (Keeps::Some(seed), Event::Write(offset, data)) => {
-                    let (offset, data) = torn(*offset, data, choice(seed, index));
-                    image.write(offset, &data);
+                    let (offset, kept) = torn(*offset, data, choice(seed, index));
+                    torn_count += usize::from(!kept.is_empty() && kept.len() < data.len());
+                    image.write(offset, &kept);
                 }
                 (Keeps::Everything | Keeps::Some(_), event) => event.apply(&mut image),
             }
         }
-        Self::of_image(image)
+        let disk = Self::of_image(image);
+        disk.state().usage.torn_count = torn_count;
+        disk
     }
 
     /// Lets so many events succeed and all later ones fail; see [`Power`].
@@ -158,6 +164,11 @@ impl Disk {
     /// any number if there is none. Whatever needs more fails with [`StorageFull`](io::ErrorKind::StorageFull).
     pub fn set_room(&self, bytes: Option<usize>) {
         self.state().room = bytes.map(|bytes| bytes / PAGE_LEN);
+    }
+
+    /// What is left of what [`set_room`](Self::set_room) has set.
+    pub fn room(&self) -> Option<usize> {
+        self.state().room.map(|pages| pages * PAGE_LEN)
     }
 
     /// From now on flushing does nothing but say that it is done: a fault that whoever checks for losses has to find.

@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 
 use super::agenda::Time;
 use super::limits::Limits;
-use super::tally::SharedTally;
+use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
 pub(crate) use folder::Folder;
 pub(crate) use process::{Effect, key as realm_key};
@@ -53,6 +53,17 @@ pub(crate) enum Stop {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) answer: StorageAnswer,
+    /// How often disks were flushed.
+    pub(crate) sync_count: usize,
+}
+
+/// A transaction that is durable.
+#[derive(Debug)]
+pub(crate) struct Written<R> {
+    /// The version that it has.
+    pub(crate) version: ClientVersion,
+    /// What the closure has returned.
+    pub(crate) made: R,
     /// How often disks were flushed.
     pub(crate) sync_count: usize,
 }
@@ -125,13 +136,14 @@ impl Device {
     pub(crate) fn end(&mut self, keeps: Keeps) {
         let power = Power::default();
         for folder in &mut self.folders {
-            folder.crash(keeps, &power);
+            if folder.crash(keeps, &power) {
+                self.tally.meet(Met::TornWrite);
+            }
         }
         // What the old process does as it is dropped reaches the old disks only, and not even them.
         self.power.last_for(0);
         self.running = None;
         self.power = power;
-        self.is_full = false;
     }
 
     /// Hands something to the machine, if there is one.
@@ -186,14 +198,14 @@ impl Device {
         process.input(now, Input::Stored(process::key(index), role, answer), effects)
     }
 
-    /// Writes a transaction. What is returned is durable: the version that it has, and what the closure has returned.
+    /// Writes a transaction. What is returned is durable.
     pub(crate) fn write<R>(
         &mut self,
         now: Time,
         index: usize,
         edit: impl FnOnce(&mut WriteTransaction<'_>) -> Result<R, WriteError>,
         effects: &mut Vec<Effect>,
-    ) -> Result<Option<(ClientVersion, R)>, Stop> {
+    ) -> Result<Option<Written<R>>, Stop> {
         let Some(process) = &mut self.running else { return Ok(None) };
         let open = &mut process.realms[index];
         let written = match open.realm.write(edit) {
@@ -201,7 +213,7 @@ impl Device {
             Err(error @ WriteError::Local(_)) => return Err(self.why(&error)),
             Err(error) => return Err(unexpected("it cannot be written", &error).into()),
         };
-        self.folders[index].take_sync_count();
+        let sync_count = self.folders[index].take_sync_count();
         loop {
             let news = match open.news.try_recv() {
                 Ok(news) => news,
@@ -213,7 +225,7 @@ impl Device {
                 let (realm, version) = (process::key(index), news.version);
                 open.last_written = version;
                 process.input(now, Input::Committed { realm, version, uploadable }, effects)?;
-                return Ok(Some((version, written)));
+                return Ok(Some(Written { version, made: written, sync_count }));
             }
         }
         Err(Violation::new(Check::Acknowledged, "nobody was told of a commit").into())
@@ -281,6 +293,11 @@ impl Device {
         for folder in &self.folders {
             folder.set_room(bytes);
         }
+    }
+
+    /// Whether the disk is full, or will soon be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// From now on flushing main files only says that it is done, until the process ends.

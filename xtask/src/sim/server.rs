@@ -31,7 +31,7 @@ use super::agenda::Time;
 use super::choices::Choices;
 use super::limits::Limits;
 use super::partition::PARTITION_KEY;
-use super::tally::SharedTally;
+use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
 use crate::stored_realm::StoredRealm;
 use admission::Admission;
@@ -44,6 +44,10 @@ pub(crate) struct Server {
     disks: Disks,
     /// What [`back_up`](Self::back_up) has copied.
     backup: Disks,
+    /// How much longer than usual a flush takes.
+    sync_latency: Duration,
+    /// How long the process takes to start.
+    starting: Duration,
     /// Flushing only says that it is done.
     pretends: bool,
     process: Process,
@@ -99,8 +103,10 @@ impl Server {
         let store = disks.open().expect("new disks work");
         Self {
             backup: Disks::default(),
+            sync_latency: Duration::ZERO,
+            starting: Duration::ZERO,
             pretends: false,
-            process: Process::new(store, config.clone(), Time::ZERO, choices.fork()),
+            process: Process::new(store, disks.clone(), config.clone(), Time::ZERO, choices.fork()),
             disks,
             config,
             admission: Admission::new(limits),
@@ -126,19 +132,36 @@ impl Server {
             if self.pretends {
                 self.disks.pretend_to_flush();
             }
-            match self.disks.open() {
+            let tally = &self.config.tally;
+            if self.disks.take_usage().1 {
+                tally.meet(Met::TornWrite);
+            }
+            let opened = self.disks.open();
+            if self.disks.is_short_of_room() {
+                tally.meet(Met::StartWithoutRoom);
+            }
+            match opened {
                 Ok(store) if !power.is_out() => {
-                    let config = self.config.clone();
-                    self.process = Process::new(store, config, now, self.choices.fork());
+                    let (config, disks) = (self.config.clone(), self.disks.clone());
+                    self.process = Process::new(store, disks, config, now, self.choices.fork());
                     break;
+                }
+                // Somebody sees why, and makes room.
+                Err(_) if !power.is_out() && self.disks.is_short_of_room() => {
+                    self.disks.set_room(None);
                 }
                 Err(error) if !power.is_out() => {
                     let message = format!("the server's store does not open: {error:?}");
                     return Err(Violation::new(Check::Durable, message));
                 }
-                Ok(_) | Err(_) => (),
+                Ok(_) | Err(_) => self.config.tally.meet(Met::StartCrash),
             }
         }
+        self.starting = self.sync_latency * self.disks.take_usage().0;
+        if !self.starting.is_zero() {
+            self.config.tally.meet(Met::SlowStart);
+        }
+        self.process.sync_latency = self.sync_latency;
         self.outputs.clear();
         self.has_died = false;
         Ok(())
@@ -146,8 +169,9 @@ impl Server {
 
     /// The process closes its store and ends; another one begins with what was flushed.
     pub(crate) fn close(&mut self, now: Time) -> Result<(), Violation> {
-        let nothing = Disks::default().open().expect("new disks work");
-        self.process = Process::new(nothing, self.config.clone(), now, self.choices.fork());
+        let (disks, config) = (Disks::default(), self.config.clone());
+        let nothing = disks.open().expect("new disks work");
+        self.process = Process::new(nothing, disks, config, now, self.choices.fork());
         self.disks = self.disks.flushed();
         self.restart(now)
     }
@@ -188,6 +212,7 @@ impl Server {
 
     /// How much longer than usual flushing takes.
     pub(crate) fn set_sync_latency(&mut self, latency: Duration) {
+        self.sync_latency = latency;
         self.process.sync_latency = latency;
     }
 
@@ -302,8 +327,14 @@ impl Server {
         self.process.store.entries(&key, after, last, usize::MAX).expect("the store works")
     }
 
+    /// How long the process takes to start, with disks as slow as they are.
+    pub(crate) fn starting(&self) -> Duration {
+        self.starting
+    }
+
     /// What somebody is answered, unless the process dies over it.
     fn answered<T>(&mut self, now: Time, result: Result<T, AuthError>) -> Result<T, u16> {
+        self.process.flushed(now);
         self.process.end_if_stopped(now);
         self.look();
         match result {

@@ -40,11 +40,31 @@ pub enum Met {
     ResetRecovered,
     /// A device was reset, and its changes discarded.
     ResetDiscarded,
+    /// A commit of the server failed for want of room.
+    CommitWithoutRoom,
+    /// The server started while its disks were full.
+    StartWithoutRoom,
+    /// A device ended for want of room.
+    DeviceWithoutRoom,
+    /// A device started while its disk was full.
+    DeviceStartWithoutRoom,
+    /// The server died in a checkpoint.
+    CheckpointCrash,
+    /// The server died while it started.
+    StartCrash,
+    /// A crash left a part of a write.
+    TornWrite,
+    /// A checkpoint of the server took long, since its disks were slow.
+    SlowCheckpoint,
+    /// The server took long to start, since its disks were slow.
+    SlowStart,
+    /// A device took long to make a transaction durable, since its disk was slow.
+    SlowWrite,
 }
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 26] = [
         Self::DayPassed,
         Self::WeeksAway,
         Self::TokenRefused,
@@ -61,6 +81,16 @@ impl Met {
         Self::PongMissed,
         Self::ResetRecovered,
         Self::ResetDiscarded,
+        Self::CommitWithoutRoom,
+        Self::StartWithoutRoom,
+        Self::DeviceWithoutRoom,
+        Self::DeviceStartWithoutRoom,
+        Self::CheckpointCrash,
+        Self::StartCrash,
+        Self::TornWrite,
+        Self::SlowCheckpoint,
+        Self::SlowStart,
+        Self::SlowWrite,
     ];
 }
 

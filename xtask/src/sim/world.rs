@@ -103,6 +103,8 @@ struct Site {
     skew_ms: i64,
     /// How long it takes to flush a disk.
     sync_latency: Duration,
+    /// What an app has written is flushed then.
+    flushed_at: Time,
     next_wait: u64,
 }
 
@@ -271,6 +273,10 @@ impl World {
             Event::ServerStart => self.start_server(),
             Event::Strike(index) => self.strike(index),
             Event::Visit(visit) => self.visit(visit),
+            Event::MakeRoom => {
+                self.server.set_room(None);
+                Ok(())
+            }
             Event::Outlawed(link) => self.outlawed(link),
             Event::Mend { device, fault } => self.mend(device, fault),
         }
@@ -310,6 +316,7 @@ impl Site {
             login: None,
             skew_ms: 0,
             sync_latency: Duration::ZERO,
+            flushed_at: Time::ZERO,
             next_wait: 0,
         }
     }

@@ -134,7 +134,7 @@ fn usage_is_told_once() {
     disk.write(0, &[1; 50]).unwrap();
     disk.sync_data().unwrap();
     disk.read(10, &mut [0; 20]).unwrap();
-    let usage = Usage { sync_count: 1, written_len: 50, read_len: 20 };
+    let usage = Usage { sync_count: 1, written_len: 50, read_len: 20, torn_count: 0 };
     assert_eq!((disk.take_usage(), disk.take_usage()), (usage, Usage::default()));
     assert_eq!(disk.read(40, &mut [0; 20]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }

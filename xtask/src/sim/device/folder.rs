@@ -66,12 +66,17 @@ impl Folder {
         FreshCopy { disk: Arc::clone(&self.fresh), options: self.options() }
     }
 
-    /// The disks after a crash, which need `power` from now on.
-    pub(super) fn crash(&mut self, keeps: Keeps, power: &Power) {
+    /// The disks after a crash, which need `power` from now on, and have as much room as before; whether there is
+    /// something of which a part was kept.
+    pub(super) fn crash(&mut self, keeps: Keeps, power: &Power) -> bool {
+        let room = self.main.room();
         self.main = self.main.crashed(keeps).with_power(power.clone());
+        let is_torn = self.main.take_usage().torn_count > 0;
         let fresh = self.fresh.disk().as_ref().map(|disk| disk.crashed(keeps));
         let disk = Mutex::new(fresh.map(|disk| disk.with_power(power.clone())));
         self.fresh = Arc::new(FreshDisk { power: power.clone(), disk });
+        self.set_room(room);
+        is_torn
     }
 
     /// From now on flushing the main file only says that it is done.

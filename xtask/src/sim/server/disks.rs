@@ -26,7 +26,12 @@ impl Disks {
     /// The same with other disks, with power of their own.
     fn changed(&self, mut change: impl FnMut(&Disk) -> Disk) -> Self {
         let power = Power::default();
-        let mut change = |disk| change(disk).with_power(power.clone());
+        // A crash makes no room.
+        let mut change = |disk: &Disk| {
+            let changed = change(disk).with_power(power.clone());
+            changed.set_room(disk.room());
+            changed
+        };
         let (database, log) = (change(&self.database), change(&self.log));
         Self { database, log, power, log_len: self.log_len }
     }
@@ -67,6 +72,19 @@ impl Disks {
     pub(super) fn set_room(&self, bytes: Option<usize>) {
         self.database.set_room(bytes);
         self.log.set_room(bytes);
+    }
+
+    /// Whether there is a bound to what may be written.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.database.room().is_some()
+    }
+
+    /// What they were asked to do since this was asked last: how often they were flushed, and whether the crash before
+    /// has left a part of a write.
+    pub(super) fn take_usage(&self) -> (u32, bool) {
+        let [database, log] = [&self.database, &self.log].map(Disk::take_usage);
+        let sync_count = u32::try_from(database.sync_count + log.sync_count).unwrap_or(u32::MAX);
+        (sync_count, database.torn_count + log.torn_count > 0)
     }
 
     pub(super) fn power(&self) -> &Power {

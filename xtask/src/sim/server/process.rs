@@ -25,6 +25,7 @@ use bytes::Bytes;
 
 use super::Output;
 use super::connection::{Served, Writing};
+use super::disks::Disks;
 use super::realm::Realm;
 use super::work::{Answer, RealmNumber, Work};
 use crate::sim::agenda::{Agenda, Time};
@@ -34,6 +35,9 @@ use crate::sim::tally::{Met, SharedTally};
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) store: Arc<RedbStore>,
+    disks: Disks,
+    /// What was to be flushed is, with disks as slow as they are.
+    flushed_at: Time,
     config: Config,
     version_salt: Salt,
     choices: Choices,
@@ -46,7 +50,7 @@ pub(super) struct Process {
     jobs: VecDeque<(RealmNumber, Commit)>,
     /// What the committer makes durable.
     batch: Option<Running>,
-    /// How much longer a flush takes than on a fast disk; a batch has one.
+    /// How much longer a flush takes than on a fast disk.
     pub(super) sync_latency: Duration,
     /// The process is about to end.
     is_ending: bool,
@@ -77,13 +81,21 @@ struct Running {
 const STALLED: Duration = Duration::from_millis(1);
 
 impl Process {
-    pub(super) fn new(store: RedbStore, config: Config, now: Time, mut choices: Choices) -> Self {
+    pub(super) fn new(
+        store: RedbStore,
+        disks: Disks,
+        config: Config,
+        now: Time,
+        mut choices: Choices,
+    ) -> Self {
         let version_salt = salt(&mut choices);
         let mut agenda = Agenda::new();
         agenda.put(now, Work::Begin);
         agenda.next();
         Self {
             store: Arc::new(store),
+            disks,
+            flushed_at: now,
             config,
             version_salt,
             choices,
@@ -273,6 +285,10 @@ impl Process {
         let Some(Running { batch, entries }) = self.batch.take() else { return };
         let mut told = Vec::new();
         let result = batch.commit(&*self.store, |number, result| told.push((number, result)));
+        self.disks.take_usage(); // It has waited for that before.
+        if result.is_err() && self.disks.is_short_of_room() && !self.disks.power().is_out() {
+            self.config.tally.meet(Met::CommitWithoutRoom);
+        }
         for ((number, result), entries) in told.into_iter().zip(entries) {
             if let (Ok(()), Some(realm)) = (&result, self.realms.get(&number)) {
                 self.outputs.push_back(Output::Committed(realm.partition.clone(), entries));
@@ -290,8 +306,21 @@ impl Process {
     /// The thread that makes checkpoints does its work; nothing else happens meanwhile here.
     fn checkpoint(&mut self, now: Time) {
         if self.store.is_checkpoint_due() && self.store.checkpoint().is_err() {
+            if self.disks.power().is_out() {
+                self.config.tally.meet(Met::CheckpointCrash);
+            }
             self.end(now);
         }
+        if !self.flushed(now).is_zero() {
+            self.config.tally.meet(Met::SlowCheckpoint);
+        }
+    }
+
+    /// Disks are busy for as long as it takes to flush what was just written; how long that is.
+    pub(super) fn flushed(&mut self, now: Time) -> Duration {
+        let duration = self.sync_latency * self.disks.take_usage().0;
+        self.flushed_at = self.flushed_at.max(now) + duration;
+        duration
     }
 
     /// Ends the process if the store answers nothing any more, since something else than a commit has failed.
@@ -356,7 +385,7 @@ impl Process {
             running.batch.push(realm.key.clone(), commit, number);
         }
         self.batch = Some(running);
-        self.plan(now + self.sync_latency, Work::Commit);
+        self.plan(now.max(self.flushed_at) + self.sync_latency, Work::Commit);
     }
 
     /// Puts work where it may happen next.

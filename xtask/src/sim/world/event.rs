@@ -39,6 +39,8 @@ pub(super) enum Event {
     Strike(usize),
     /// A rogue goes on.
     Visit(Visit),
+    /// There is room again on the server's disks.
+    MakeRoom,
     /// The server must have ended this connection.
     Outlawed(u64),
     /// Something that went wrong is over.

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::{Mark, Wait, World};
 use crate::sim::agenda::Time;
 use crate::sim::app::{Author, VERSIONS};
-use crate::sim::device::{Effect, Folder, Stop, Stored, realm_key};
+use crate::sim::device::{Effect, Folder, Stop, Stored, Written, realm_key};
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
 use crate::sim::tally::Met;
@@ -41,6 +41,9 @@ impl World {
             return Ok(());
         }
         site.set_clock(now);
+        if site.device.is_full() {
+            self.tally.meet(Met::DeviceStartWithoutRoom);
+        }
         let (mut effects, seed, apps) = (Vec::new(), self.choices.number(), &self.apps);
         let schema = |folder: &Folder| apps[folder.partition.0].schema(folder.schema_version);
         let started = site.device.start(now, seed, schema, &mut effects);
@@ -62,7 +65,10 @@ impl World {
         let delay = Duration::from_millis(1 + self.choices.number() % 3000);
         let keeps = match stop {
             Stop::Violation(violation) => return Err(violation),
-            Stop::Full => Keeps::Everything,
+            Stop::Full => {
+                self.tally.meet(Met::DeviceWithoutRoom);
+                Keeps::Everything
+            }
             Stop::Power => match self.choices.below(4) {
                 0 => Keeps::Nothing,
                 1 => Keeps::Everything,
@@ -82,6 +88,7 @@ impl World {
         let site = &mut self.sites[device];
         site.device.end(keeps);
         site.off_since = self.agenda.now();
+        site.flushed_at = site.off_since;
         site.is_asleep = false;
         site.deferred.clear();
     }
@@ -110,7 +117,8 @@ impl World {
                 }
                 Effect::Store(index, role) => {
                     let delay = Duration::from_micros(20 + self.choices.number() % 500);
-                    self.agenda.put_in(delay, Event::Store { device, run, index, role });
+                    let at = self.now().max(self.sites[device].flushed_at) + delay;
+                    self.agenda.put(at, Event::Store { device, run, index, role });
                 }
                 Effect::RefreshToken => {
                     self.agenda.put_in(latency * 3, Event::Token { device, run });
@@ -238,12 +246,18 @@ impl World {
         let app = &self.apps[partition.0];
         let edit = |tx: &mut WriteTransaction<'_>| app.write(tx, author, &mut choices);
         let written = site.device.write(now, index, edit, &mut effects);
-        let version = written.as_ref().ok().and_then(|done| done.as_ref().map(|(it, _)| *it));
+        let version = written.as_ref().ok().and_then(|done| done.as_ref().map(|it| it.version));
         let (is_acknowledged, place) = (version.is_some(), (device, index, version));
         self.marks.push(Mark { partition, number, is_acknowledged, place });
         match written {
-            Ok(Some((_, written))) => {
+            Ok(Some(Written { made: written, sync_count, .. })) => {
                 self.edits += written.edits as u64;
+                let site = &mut self.sites[device];
+                let duration = site.sync_latency * u32::try_from(sync_count).unwrap_or(u32::MAX);
+                site.flushed_at = site.flushed_at.max(now) + duration;
+                if !duration.is_zero() {
+                    self.tally.meet(Met::SlowWrite);
+                }
                 self.note(Kind::Write, device, &[]);
                 self.perform(device, effects)
             }

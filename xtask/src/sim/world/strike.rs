@@ -91,11 +91,11 @@ impl World {
             }
             Fault::FullDisk if choices.one_in(3) => {
                 self.server.set_room(Some(choices.below(8) * 4096));
+                self.agenda.put_in(while_ms, Event::MakeRoom);
             }
             Fault::FullDisk if !is_running => return Ok(false),
             Fault::FullDisk => {
                 site.device.set_room(Some(choices.below(8) * 4096));
-                site.off_until = now + while_ms;
                 self.agenda.put_in(while_ms, Event::Mend { device, fault });
             }
             Fault::ClockSkew => {
@@ -151,7 +151,6 @@ impl World {
             Fault::SlowDisk => site.sync_latency = Duration::ZERO,
             Fault::FullDisk => {
                 site.device.set_room(None);
-                self.start(device)?;
             }
             Fault::Pause => self.input_each(device, Input::Resume)?,
             Fault::Sleep => self.wake_up(device),

@@ -297,8 +297,8 @@ impl World {
         }
         self.is_disturbed = true;
         self.note(Kind::Died, usize::MAX, &[]);
-        self.agenda.put_in(pause, Event::ServerStart);
         end(&mut self.server, now)?;
+        self.agenda.put_in(pause + self.server.starting(), Event::ServerStart);
         for number in self.links.keys().copied().collect::<Vec<_>>() {
             self.end_at_server(number);
             let Some(link) = self.links.get_mut(&number) else { continue };
