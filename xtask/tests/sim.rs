@@ -118,6 +118,7 @@ fn each_broken_promise_is_found() {
     check_found(Sabotage::Flood, Check::Bounds);
     check_found(Sabotage::ForgetEntry, Check::Durable);
     check_found(Sabotage::Accuse, Check::Honest);
+    check_found(Sabotage::Evict, Check::Honest);
     check_found(Sabotage::ForgetDevice, Check::InStep);
     check_found(Sabotage::ChangeDevice, Check::Converged);
     check_found(Sabotage::RepeatTransaction, Check::Acknowledged);

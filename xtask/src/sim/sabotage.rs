@@ -17,6 +17,8 @@ pub enum Sabotage {
     RewindDevice,
     /// An honest device is told that it breaks the protocol.
     Accuse,
+    /// An honest device is told that another connection has taken its place, which is not so.
+    Evict,
     /// Messages are pressed upon the server that it does not want yet.
     Flood,
     /// The last entry of the history is gone when the server begins again.

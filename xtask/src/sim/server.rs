@@ -311,6 +311,11 @@ impl Server {
         !self.has_died && self.process.is_working()
     }
 
+    /// After how long without a message it takes a connection for dead.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.config.web_socket.idle_timeout
+    }
+
     /// What is queued beyond its bound, if anything is.
     pub(crate) fn overrun(&self) -> Option<String> {
         self.process.overrun()

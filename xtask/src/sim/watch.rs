@@ -1,5 +1,6 @@
 //! Looks at every message and every commit: what must always be true.
 
+mod excuse;
 pub(crate) mod ledger;
 mod older;
 
@@ -18,10 +19,13 @@ use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::DownloadCursor;
 use bytes::Bytes;
 
+use super::agenda::Time;
 use super::choices::Choices;
 use super::partition::PARTITION_KEY;
 use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
+pub(crate) use excuse::Circumstances;
+use excuse::Past;
 use ledger::Ledger;
 
 /// What is known of everything that has happened.
@@ -31,8 +35,8 @@ pub(crate) struct Watch {
     links: HashMap<u64, Watched>,
     /// Whether the server has forgotten what devices may know.
     is_restored: bool,
-    /// Whether the server's disk may fail.
-    pub(crate) may_fail: bool,
+    /// The latest connection that has proved to be a client file.
+    holders: HashMap<(PartitionValue, FileIdent), u64>,
     tally: SharedTally,
 }
 
@@ -45,6 +49,7 @@ struct Watched {
     user: String,
     version: ProtocolVersion,
     honesty: Honesty,
+    heard_at: Time,
     sessions: BTreeMap<SessionIdent, Session>,
 }
 
@@ -114,9 +119,10 @@ impl Watch {
         version: ProtocolVersion,
         user: &str,
         honesty: Honesty,
+        now: Time,
     ) {
         let user = user.to_owned();
-        let watched = Watched { user, version, honesty, sessions: BTreeMap::new() };
+        let watched = Watched { user, version, honesty, heard_at: now, sessions: BTreeMap::new() };
         self.links.insert(link, watched);
     }
 
@@ -126,8 +132,14 @@ impl Watch {
     }
 
     /// Looks at what the server is about to receive.
-    pub(crate) fn see_received(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+    pub(crate) fn see_received(
+        &mut self,
+        link: u64,
+        message: &Bytes,
+        now: Time,
+    ) -> Result<(), Violation> {
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
+        watched.heard_at = now;
         let message = match (ClientMessage::parse(watched.version, message), watched.honesty) {
             (Ok(message), _) => message,
             (Err(_), Honesty::Rogue) => return Ok(()),
@@ -174,6 +186,7 @@ impl Watch {
         if file.is_some_and(|file| file.salt == ident.file_ident_salt && file.user == watched.user)
         {
             session.bound.get_or_insert((ident.file_ident, ident.download_cursor));
+            self.holders.insert((session.partition.clone(), ident.file_ident), link);
         }
     }
 
@@ -191,7 +204,12 @@ impl Watch {
     }
 
     /// Looks at what the server sends.
-    pub(crate) fn see_sent(&mut self, link: u64, message: &Bytes) -> Result<(), Violation> {
+    pub(crate) fn see_sent(
+        &mut self,
+        link: u64,
+        message: &Bytes,
+        circumstances: &Circumstances,
+    ) -> Result<(), Violation> {
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
         let message = ServerMessage::parse(watched.version, message).map_err(|error| {
             Violation::new(Check::Honest, format!("the server sends what cannot be: {error}"))
@@ -213,6 +231,9 @@ impl Watch {
             ServerMessage::Download(download) => self.download(link, &download),
             ServerMessage::JsonError(error) if error.body().action == Action::ClientReset => {
                 self.demand_reset(link, &error)
+            }
+            ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
+                self.check_excuse(link, &error, circumstances)
             }
             _ => Ok(()),
         }
@@ -252,6 +273,28 @@ impl Watch {
         Err(Violation::new(Check::Honest, message))
     }
 
+    /// The server lets go of a device for a reason that is true when it says so.
+    fn check_excuse(
+        &self,
+        link: u64,
+        error: &JsonError,
+        circumstances: &Circumstances,
+    ) -> Result<(), Violation> {
+        let Some(watched) = self.links.get(&link) else { return Ok(()) };
+        let is_taken_over = watched.sessions.values().any(|session| {
+            session.bound.is_some_and(|(file, _)| {
+                let holder = self.holders.get(&(session.partition.clone(), file));
+                holder.is_some_and(|holder| *holder > link)
+            })
+        });
+        let past = Past { heard_at: watched.heard_at, is_taken_over };
+        if excuse::is_true(error, past, circumstances) {
+            return Ok(());
+        }
+        let message = format!("a device is told {error:?}, but {past:?}, {circumstances:?}");
+        Err(Violation::new(Check::Honest, message))
+    }
+
     /// Looks at what an honest device is about to receive: a connection that it has given up may be told more.
     pub(crate) fn see_told(&self, message: &Bytes) -> Result<(), Violation> {
         match ServerMessage::parse(ProtocolVersion::MAX, message) {
@@ -267,10 +310,10 @@ impl Watch {
     /// An error that an honest device is told has its reasons.
     fn check_error(&self, error: &JsonError) -> Result<(), Violation> {
         match (error.session(), error.code(), error.body().action) {
-            // It has another connection, was silent for too long, or the server stops.
+            // Whether that is true was looked at when it was sent.
             (SessionIdent::CONNECTION, ErrorCode::ConnectionClosed, Action::Transient) => Ok(()),
             (_, _, Action::ClientReset) if self.is_restored => Ok(()),
-            (_, ErrorCode::OtherSessionError, Action::Transient) if self.may_fail => Ok(()),
+            (_, ErrorCode::OtherSessionError, Action::Transient) => Ok(()),
             _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
         }
     }

@@ -203,8 +203,6 @@ impl World {
     /// Runs until the scenario's steps are done and all is healed and compared.
     pub(crate) fn run(&mut self) -> Result<Outcome, Violation> {
         self.tamper_server();
-        self.watch.may_fail =
-            [Fault::ServerCrash, Fault::FullDisk].into_iter().any(|fault| self.plan.has(fault));
         for device in 0..self.sites.len() {
             self.agenda.put(Time::ZERO, Event::Start { device });
         }

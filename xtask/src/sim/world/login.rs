@@ -21,6 +21,8 @@ use crate::sim::violation::{Check, Violation};
 pub(super) struct Known {
     pub(super) login: Login,
     pub(super) standing: Standing,
+    /// The connections up to this one were made before.
+    last_link: u64,
 }
 
 /// Whether the server has a login.
@@ -91,7 +93,7 @@ impl World {
             return None;
         }
         let login = self.server.log_in(self.agenda.now(), user)?;
-        Some(Known { login, standing: Standing::There })
+        Some(Known { login, standing: Standing::There, last_link: self.last_link })
     }
 
     /// The login of a device's user is ended by somebody else.
@@ -148,6 +150,12 @@ impl World {
     pub(super) fn may_be_logged_out(&self, device: usize) -> bool {
         let login = &self.sites[device].login;
         login.as_ref().is_none_or(|known| known.refresh_due(self.now()) != Due::Accepted)
+    }
+
+    /// Whether the login that a connection of a device was made with may have ended.
+    pub(super) fn may_have_ended(&self, device: usize, link: u64) -> bool {
+        let login = &self.sites[device].login;
+        self.may_be_logged_out(device) || login.as_ref().is_some_and(|it| link <= it.last_link)
     }
 
     /// A device asks for a connection, with the access token that it has.

@@ -48,6 +48,12 @@ impl World {
                 let error = ServerError::connection(ConnectionCode::BadSyntax, body);
                 (number, error.into_message(version).print().into())
             }
+            Sabotage::Evict => {
+                let message = "another connection has bound the client file";
+                let body = ErrorBody::new(Action::Transient, message);
+                let error = ServerError::connection(ConnectionCode::ConnectionClosed, body);
+                (number, error.into_message(version).print().into())
+            }
             Sabotage::Misroute => {
                 let other = self.links.keys().copied().find(|other| *other != number);
                 (other.unwrap_or(number), message)

@@ -16,7 +16,7 @@ use crate::sim::server::{Output, Server};
 use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
-use crate::sim::watch::Honesty;
+use crate::sim::watch::{Circumstances, Honesty};
 
 impl World {
     /// An attempt to connect ends.
@@ -52,7 +52,7 @@ impl World {
             Peer::Device(_) => Honesty::Honest,
             Peer::Rogue(_) => Honesty::Rogue,
         };
-        self.watch.connect(number, version, &user, honesty);
+        self.watch.connect(number, version, &user, honesty, self.agenda.now());
         Ok((number, user))
     }
 
@@ -133,7 +133,7 @@ impl World {
             self.overheard.truncate(OVERHEARD_COUNT - 1);
             self.overheard.push_front(message.clone());
         }
-        self.watch.see_received(number, message)?;
+        self.watch.see_received(number, message, self.agenda.now())?;
         self.server.receive(self.agenda.now(), number, message);
         self.tamper_connection(number);
         self.pump()
@@ -219,13 +219,27 @@ impl World {
         }
     }
 
+    /// What may make the server let go of a connection now.
+    fn circumstances(&self, number: u64) -> Circumstances {
+        let device = self.links.get(&number).and_then(|link| match link.peer {
+            Peer::Device(device) => Some(device),
+            Peer::Rogue(_) => None,
+        });
+        Circumstances {
+            now: self.now(),
+            idle_timeout: self.server.idle_timeout(),
+            is_ending: !self.server.is_working(),
+            may_be_logged_out: device.is_none_or(|device| self.may_have_ended(device, number)),
+        }
+    }
+
     /// Takes what has come out of the server.
     pub(super) fn pump(&mut self) -> Result<(), Violation> {
         while let Some(output) = self.server.output() {
             match output {
                 Output::Send(number, message) => {
                     let (number, message) = self.tampered(number, message);
-                    self.watch.see_sent(number, &message)?;
+                    self.watch.see_sent(number, &message, &self.circumstances(number))?;
                     self.send(number, Direction::ToDevice, message);
                 }
                 Output::Close(number) => {

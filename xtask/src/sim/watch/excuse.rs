@@ -1,0 +1,45 @@
+//! Why a server may let go of an honest device, which has done nothing wrong.
+
+use std::time::Duration;
+
+use bailiwick_protocol::error_code::ErrorCode;
+use bailiwick_protocol::message::JsonError;
+
+use crate::sim::agenda::Time;
+
+/// What is known of the server and of a connection when something is sent there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) now: Time,
+    /// After so long without a message a connection is taken for dead.
+    pub(crate) idle_timeout: Duration,
+    /// The server is about to end, or its store has failed.
+    pub(crate) is_ending: bool,
+    /// The login of the connection may have ended.
+    pub(crate) may_be_logged_out: bool,
+}
+
+/// What is known of a connection from its messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    /// When the last message came.
+    pub(super) heard_at: Time,
+    /// A client file of it is on a later connection, too.
+    pub(super) is_taken_over: bool,
+}
+
+/// Whether the reason that a device is given is true. What is not about the connection or the storage is judged elsewhere.
+pub(super) fn is_true(error: &JsonError, past: Past, circumstances: &Circumstances) -> bool {
+    let Circumstances { now, idle_timeout, is_ending, may_be_logged_out } = *circumstances;
+    match (error.code(), error.body().message.as_str()) {
+        (ErrorCode::ConnectionClosed, "another connection has bound the client file") => {
+            past.is_taken_over
+        }
+        (ErrorCode::ConnectionClosed, "nothing was heard for too long") => {
+            now >= past.heard_at + idle_timeout
+        }
+        (ErrorCode::ConnectionClosed, "the login session has ended") => may_be_logged_out,
+        (ErrorCode::ConnectionClosed | ErrorCode::OtherSessionError, _) => is_ending,
+        _ => true,
+    }
+}
