@@ -177,7 +177,7 @@ impl OpenRealm {
     /// Keeps what the machine is about to be told of the main file.
     pub(super) fn note(&mut self, role: FileRole, answer: &StorageAnswer) {
         if let StorageAnswer::ResetDone { .. } = answer {
-            // What was written before has other versions, or none; the status knows them.
+            // What was written before is dropped, or is uploaded from its versions on; the status knows which.
             self.last_written = ClientVersion(0);
         }
         if let (
@@ -205,12 +205,8 @@ fn index(key: RealmKey) -> usize {
 
 fn check_event(event: &SessionEvent) -> Result<(), Violation> {
     match event {
-        SessionEvent::Error(
-            SyncError::Server { fatal: false, .. }
-            | SyncError::Connect { fatal: false, .. }
-            // The file has failed; whoever stored that knows why.
-            | SyncError::File(_),
-        )
+        // The server could not look up whose token it is; the world knows whether that has a reason.
+        SessionEvent::Error(SyncError::Connect { fatal: false, .. })
         | SessionEvent::Progress(_)
         | SessionEvent::Connected(_)
         | SessionEvent::ResetStarted

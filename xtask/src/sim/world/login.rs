@@ -245,6 +245,10 @@ impl World {
                 let message = format!("{what} is good for nothing at {now:?}");
                 Err(Violation::new(Check::Honest, message))
             }
+            (_, Err(status)) if *status != 401 && self.server.is_working() => {
+                let message = format!("{what} is answered with {status} by a server that works");
+                Err(Violation::new(Check::Honest, message))
+            }
             (_, Err(401)) => {
                 self.tally.meet(Met::TokenRefused);
                 Ok(result)
