@@ -122,6 +122,7 @@ fn each_broken_promise_is_found() {
     check_found(Sabotage::ForgetDevice, Check::InStep);
     check_found(Sabotage::ChangeDevice, Check::Converged);
     check_found(Sabotage::RepeatTransaction, Check::Acknowledged);
+    check_found(Sabotage::LoseKept, Check::Acknowledged);
     check_found(Sabotage::ChangeServer, Check::Projection);
     check_found(Sabotage::ChangeHistory, Check::Durable);
     check_found(Sabotage::Spare, Check::Refused);

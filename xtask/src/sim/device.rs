@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bailiwick_client::files::RealmFiles;
-use bailiwick_client::local::{LocalFile, OpenError, Origin, Progress, Snapshot};
+use bailiwick_client::local::{FileState, LocalFile, OpenError, Origin, Progress, Snapshot};
 use bailiwick_client::realm::Realm;
 use bailiwick_client::schema::Schema;
 use bailiwick_client::session::{FileRole, FileStatus, Input, StorageAnswer, StorageRequest};
@@ -275,6 +275,18 @@ impl Device {
 
     pub(crate) fn snapshot(&self, index: usize) -> Option<Snapshot> {
         Some(self.running.as_ref()?.realms[index].snapshot())
+    }
+
+    /// What a main file says of itself, whether a process has it open or not.
+    pub(crate) fn state(&self, index: usize) -> FileState {
+        if let Some(snapshot) = self.snapshot(index) {
+            return snapshot.state().clone();
+        }
+        let folder = &self.folders[index];
+        let file =
+            LocalFile::on_backend(folder.main().crashed(Keeps::Everything), &folder.options());
+        let snapshot = file.expect("the disk works").snapshot();
+        snapshot.expect("the disk works").state().clone()
     }
 
     /// Sets the clock that the app's writes take their time from.

@@ -33,6 +33,8 @@ pub enum Sabotage {
     ChangeDevice,
     /// A transaction is done twice.
     RepeatTransaction,
+    /// A transaction is gone that an older copy of the server has, and that a device need not upload again.
+    LoseKept,
     /// The server has one object less than the history gives.
     ChangeServer,
     /// The server has another entry in its history than it said when that was made durable.

@@ -60,7 +60,7 @@ pub(crate) struct World {
     strikes: Vec<(Fault, Duration, Choices)>,
     choices: Choices,
     app_choices: Choices,
-    marks: Vec<Mark>,
+    transactions: Vec<Transaction>,
     waits: BTreeMap<(usize, WaitKey), Wait>,
     steps: u64,
     edits: u64,
@@ -110,19 +110,38 @@ struct Site {
 
 /// A transaction of an app.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct Transaction {
     partition: Partition,
-    number: i64,
-    /// The app was told that it is done.
-    is_acknowledged: bool,
-    /// Which device wrote it in which of its realms, and the version that it has there; it has none after a reset.
-    place: (usize, usize, Option<ClientVersion>),
+    /// The mark that it makes.
+    mark: i64,
+    place: Place,
+    /// The version that it has on its device, if the app was told that it is done. A client reset does not change it.
+    version: Option<ClientVersion>,
+    fate: Fate,
+}
+
+/// A realm of a device, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    device: usize,
+    realm: usize,
+}
+
+/// What must become of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is done, and its device uploads it if it has not.
+    Done,
+    /// It is done, and a server that has gone back to an older copy has it still.
+    Kept,
+    /// It may be gone: the app was not told that it is done, or the server has forgotten it, or a reset has dropped it.
+    MayBeLost,
 }
 
 /// What must be true when somebody has waited.
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    /// The server has all that the device wrote in that realm before this mark.
+    /// The server has all that the device wrote in that realm before this transaction.
     Upload { index: usize, until: usize },
     /// The device has so much of the history.
     Download { index: usize, head: ServerVersion },
@@ -189,7 +208,7 @@ impl World {
             strikes,
             choices,
             app_choices,
-            marks: Vec::new(),
+            transactions: Vec::new(),
             waits: BTreeMap::new(),
             steps: 0,
             edits: 0,

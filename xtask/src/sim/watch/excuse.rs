@@ -17,6 +17,8 @@ pub(crate) struct Circumstances {
     pub(crate) is_ending: bool,
     /// The login of the connection may have ended.
     pub(crate) may_be_logged_out: bool,
+    /// So little may wait in a partition that it is too much now and then.
+    pub(crate) is_scarce: bool,
 }
 
 /// What is known of a connection from its messages.
@@ -30,7 +32,8 @@ pub(super) struct Past {
 
 /// Whether the reason that a device is given is true. What is not about the connection or the storage is judged elsewhere.
 pub(super) fn is_true(error: &JsonError, past: Past, circumstances: &Circumstances) -> bool {
-    let Circumstances { now, idle_timeout, is_ending, may_be_logged_out } = *circumstances;
+    let Circumstances { now, idle_timeout, is_ending, may_be_logged_out, is_scarce } =
+        *circumstances;
     match (error.code(), error.body().message.as_str()) {
         (ErrorCode::ConnectionClosed, "another connection has bound the client file") => {
             past.is_taken_over
@@ -39,6 +42,9 @@ pub(super) fn is_true(error: &JsonError, past: Past, circumstances: &Circumstanc
             now >= past.heard_at + idle_timeout
         }
         (ErrorCode::ConnectionClosed, "the login session has ended") => may_be_logged_out,
+        (ErrorCode::ConnectionClosed, "too many uploads are waiting in this partition") => {
+            is_scarce
+        }
         (ErrorCode::ConnectionClosed | ErrorCode::OtherSessionError, _) => is_ending,
         _ => true,
     }

@@ -9,9 +9,9 @@ use bailiwick_core::partition::PartitionValue;
 use bailiwick_core::state::State;
 
 use super::event::Event;
-use super::{Mark, World};
+use super::{Fate, Transaction, World};
 use crate::sim::agenda::Time;
-use crate::sim::app::{self, contents, marks};
+use crate::sim::app::{Mark, contents, marks};
 use crate::sim::network::{Direction, Peer};
 use crate::sim::partition::Partition;
 use crate::sim::rogue::unsound;
@@ -178,18 +178,22 @@ impl World {
             }
         }
         let found = self.tampered_marks(marks(objects));
-        let is_here = |mark: &&Mark| mark.partition.value() == *partition;
-        self.marks.iter().filter(is_here).try_for_each(|mark| self.check_mark(mark, &found))
+        let is_here = |it: &&Transaction| it.partition.value() == *partition;
+        self.transactions.iter().filter(is_here).try_for_each(|it| self.check_fate(it, &found))
     }
 
     /// A transaction is there once, and not lost if the app was told that it is done.
-    fn check_mark(&self, mark: &Mark, found: &BTreeMap<i64, app::Mark>) -> Result<(), Violation> {
-        let times = found.get(&mark.number).map_or(0, |found| found.times);
-        if times > 1 || times < i64::from(mark.is_acknowledged) {
-            let reset_mode = self.plan.reset_mode;
-            let message = format!("{mark:?} is there {times} times; resets are to {reset_mode:?}");
-            return Err(Violation::new(Check::Acknowledged, message));
+    fn check_fate(
+        &self,
+        transaction: &Transaction,
+        found: &BTreeMap<i64, Mark>,
+    ) -> Result<(), Violation> {
+        let times = found.get(&transaction.mark).map_or(0, |found| found.times);
+        if times == 1 || times == 0 && transaction.fate == Fate::MayBeLost {
+            return Ok(());
         }
-        Ok(())
+        let mode = self.plan.reset_mode;
+        let message = format!("{transaction:?} is there {times} times; resets are to {mode:?}");
+        Err(Violation::new(Check::Acknowledged, message))
     }
 }

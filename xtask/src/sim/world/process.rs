@@ -7,7 +7,7 @@ use bailiwick_client::write::WriteTransaction;
 use bailiwick_storage::disk::Keeps;
 
 use super::event::Event;
-use super::{Mark, Wait, World};
+use super::{Fate, Place, Transaction, Wait, World};
 use crate::sim::agenda::Time;
 use crate::sim::app::{Author, VERSIONS};
 use crate::sim::device::{Effect, Folder, Stop, Stored, Written, realm_key};
@@ -239,16 +239,17 @@ impl World {
         site.set_clock(now);
         let folder = &site.device.folders[index];
         let (partition, version) = (folder.partition, folder.schema_version);
-        let number = i64::try_from(self.marks.len()).expect("they are few");
+        let mark = i64::try_from(self.transactions.len()).expect("they are few");
         let device_number = u32::try_from(device).expect("they are few");
-        let author = Author { device: device_number, mark: number, version };
+        let author = Author { device: device_number, mark, version };
         let (mut effects, mut choices) = (Vec::new(), self.app_choices.fork());
         let app = &self.apps[partition.0];
         let edit = |tx: &mut WriteTransaction<'_>| app.write(tx, author, &mut choices);
         let written = site.device.write(now, index, edit, &mut effects);
         let version = written.as_ref().ok().and_then(|done| done.as_ref().map(|it| it.version));
-        let (is_acknowledged, place) = (version.is_some(), (device, index, version));
-        self.marks.push(Mark { partition, number, is_acknowledged, place });
+        let place = Place { device, realm: index };
+        let fate = if version.is_some() { Fate::Done } else { Fate::MayBeLost };
+        self.transactions.push(Transaction { partition, mark, place, version, fate });
         match written {
             Ok(Some(Written { made: written, sync_count, .. })) => {
                 self.edits += written.edits as u64;
@@ -270,7 +271,7 @@ impl World {
     fn wait(&mut self, device: usize, index: usize) -> Result<(), Violation> {
         let partition = self.sites[device].device.folders[index].partition;
         let (wait, input): (_, fn(_, _) -> _) = if self.app_choices.yes() {
-            (Wait::Upload { index, until: self.marks.len() }, Input::WaitForUpload)
+            (Wait::Upload { index, until: self.transactions.len() }, Input::WaitForUpload)
         } else {
             let head = self.watch.ledger(&partition.value()).head();
             (Wait::Download { index, head }, Input::WaitForDownload)
@@ -314,7 +315,7 @@ impl World {
 }
 
 impl World {
-    /// What the app of a device wrote in one of its realms before a mark is in the history.
+    /// What the app of a device wrote in one of its realms before a transaction is in the history.
     fn check_uploaded(
         &mut self,
         device: usize,
@@ -326,9 +327,11 @@ impl World {
         let file = site.status(index).and_then(|status| status.state.client_file);
         let Some((file, _)) = file else { return Ok(()) };
         let ledger = self.watch.ledger(&partition);
-        for mark in &self.marks[..until] {
-            let (writer, realm, version) = mark.place;
-            if let Some(version) = version.filter(|_| (writer, realm) == (device, index))
+        let place = Place { device, realm: index };
+        for transaction in &self.transactions[..until] {
+            if transaction.place == place
+                && transaction.fate == Fate::Done
+                && let Some(version) = transaction.version
                 && !ledger.has(file, version)
             {
                 let message = format!("device {device} has waited for {version}, which is not up");

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bailiwick_client::session::ResetMode;
 
-use super::{Backup, Wait, World};
+use super::{Backup, Fate, Place, Wait, World};
 use crate::sim::fault::Fault;
 use crate::sim::network::Direction;
 use crate::sim::tally::Met;
 use crate::sim::violation::{Check, Violation};
+use crate::sim::watch::Ledgers;
 
 impl World {
     /// Copies the server's store, if it may be restored later.
@@ -40,46 +41,47 @@ impl World {
         self.crash_server(Duration::from_millis(100))?;
         self.server.restore(self.agenda.now())?;
         self.forget_logins();
-        for index in 0..self.marks.len() {
-            self.loosen(index, &ledgers);
-        }
+        self.loosen(&ledgers);
         self.watch.restore(*ledgers);
         self.waits.values_mut().for_each(|wait| *wait = Wait::Anything);
         Ok(true)
     }
 
     /// What a device was told that the server has may be lost, if the copy does not have it.
-    fn loosen(&mut self, index: usize, ledgers: &crate::sim::watch::Ledgers) {
-        let mark = &mut self.marks[index];
-        let (device, realm, version) = mark.place;
-        mark.place.2 = None;
-        let site = &self.sites[device];
-        let device = &site.device;
-        let Some(version) = version else {
-            mark.is_acknowledged = false; // It was reset before, and has another version now.
-            return;
-        };
-        let folder = &device.folders[realm];
-        let file = device.snapshot(realm).and_then(|it| it.state().client_file);
-        let ledger = ledgers.get(&mark.partition.value());
-        let is_kept = ledger.zip(file).is_some_and(|(ledger, (file, _))| ledger.has(file, version));
-        let may_be_told = folder.progress.upload.client_version >= version
-            || device.has_request(realm)
-            || site.is_asleep
-            || !device.is_running();
-        if may_be_told && !is_kept {
-            mark.is_acknowledged = false;
+    fn loosen(&mut self, ledgers: &Ledgers) {
+        for (device, site) in self.sites.iter().enumerate() {
+            for (realm, folder) in site.device.folders.iter().enumerate() {
+                let state = site.device.state(realm);
+                let ledger = ledgers.get(&folder.partition.value());
+                // What the device is about to take from a DOWNLOAD that has come says how far the server was, too.
+                let may_be_told = site.device.has_request(realm) || !site.deferred.is_empty();
+                let place = Place { device, realm };
+                for transaction in self.transactions.iter_mut().filter(|it| it.place == place) {
+                    let Some(version) = transaction.version else { continue };
+                    let is_kept = ledger
+                        .zip(state.client_file)
+                        .is_some_and(|(ledger, (file, _))| ledger.has(file, version));
+                    let is_told = state.progress.upload.client_version >= version;
+                    if is_kept {
+                        transaction.fate = Fate::Kept;
+                    } else if is_told || may_be_told {
+                        transaction.fate = Fate::MayBeLost;
+                    }
+                }
+            }
         }
     }
 
-    /// A realm of a device is about to be reset, and the process may end before it is told so: what was written has
-    /// other versions then, and may be dropped.
-    pub(super) fn reset(&mut self, device: usize, index: usize) {
-        let drops = self.plan.reset_mode == ResetMode::DiscardLocal;
-        for mark in &mut self.marks {
-            if (mark.place.0, mark.place.1) == (device, index) {
-                mark.place.2 = None;
-                mark.is_acknowledged &= !drops;
+    /// A realm of a device is about to be reset, and the process may end before it is told so: what the server does not
+    /// have is dropped if resets are to do that.
+    pub(super) fn reset(&mut self, device: usize, realm: usize) {
+        if self.plan.reset_mode != ResetMode::DiscardLocal {
+            return;
+        }
+        let place = Place { device, realm };
+        for transaction in self.transactions.iter_mut().filter(|it| it.place == place) {
+            if transaction.fate == Fate::Done {
+                transaction.fate = Fate::MayBeLost;
             }
         }
     }

@@ -15,7 +15,7 @@ use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{ClientVersion, DownloadCursor};
 use bytes::Bytes;
 
-use super::World;
+use super::{Fate, World};
 use crate::sim::app::Mark;
 use crate::sim::sabotage::Sabotage;
 use crate::stored_realm::StoredRealm;
@@ -143,6 +143,10 @@ impl World {
     pub(super) fn tampered_marks(&self, mut marks: BTreeMap<i64, Mark>) -> BTreeMap<i64, Mark> {
         if self.does(Sabotage::RepeatTransaction) {
             marks.values_mut().for_each(|mark| mark.times += 1);
+        }
+        if self.does(Sabotage::LoseKept) {
+            let kept = self.transactions.iter().filter(|it| it.fate == Fate::Kept);
+            kept.for_each(|it| drop(marks.remove(&it.mark)));
         }
         marks
     }

@@ -229,6 +229,7 @@ impl World {
             now: self.now(),
             idle_timeout: self.server.idle_timeout(),
             is_ending: !self.server.is_working(),
+            is_scarce: self.plan.limits.max_backlog_len < 1 << 20,
             may_be_logged_out: device.is_none_or(|device| self.may_have_ended(device, number)),
         }
     }
