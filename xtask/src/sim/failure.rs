@@ -46,10 +46,12 @@ fn command(scenario: &Scenario) -> String {
     let without: Vec<String> = without.map(|fault| value_name(&fault)).collect();
     let mut command = format!("cargo xtask sim --seed {seed} --steps {steps}");
     if !without.is_empty() {
-        command += &format!(" --without {}", without.join(","));
+        command.push_str(" --without ");
+        command.push_str(&without.join(","));
     }
     if let Some(sabotage) = sabotage {
-        command += &format!(" --sabotage {}", value_name(sabotage));
+        command.push_str(" --sabotage ");
+        command.push_str(&value_name(sabotage));
     }
     command
 }

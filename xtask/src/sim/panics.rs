@@ -28,7 +28,10 @@ pub(super) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 fn text(panic: &PanicHookInfo<'_>) -> String {
-    let text = panic.payload_as_str().unwrap_or("something panicked");
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("something panicked");
     match panic.location() {
         Some(location) => format!("{text}, at {location}"),
         None => text.to_owned(),

@@ -311,9 +311,9 @@ impl Watch {
     fn check_error(&self, error: &JsonError) -> Result<(), Violation> {
         match (error.session(), error.code(), error.body().action) {
             // Whether that is true was looked at when it was sent.
-            (SessionIdent::CONNECTION, ErrorCode::ConnectionClosed, Action::Transient) => Ok(()),
+            (SessionIdent::CONNECTION, ErrorCode::ConnectionClosed, Action::Transient)
+            | (_, ErrorCode::OtherSessionError, Action::Transient) => Ok(()),
             (_, _, Action::ClientReset) if self.is_restored => Ok(()),
-            (_, ErrorCode::OtherSessionError, Action::Transient) => Ok(()),
             _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
         }
     }

@@ -142,11 +142,15 @@ impl World {
 
     pub(super) fn tampered_marks(&self, mut marks: BTreeMap<i64, Mark>) -> BTreeMap<i64, Mark> {
         if self.does(Sabotage::RepeatTransaction) {
-            marks.values_mut().for_each(|mark| mark.times += 1);
+            for mark in marks.values_mut() {
+                mark.times += 1;
+            }
         }
         if self.does(Sabotage::LoseKept) {
             let kept = self.transactions.iter().filter(|it| it.fate == Fate::Kept);
-            kept.for_each(|it| drop(marks.remove(&it.mark)));
+            for transaction in kept {
+                marks.remove(&transaction.mark);
+            }
         }
         marks
     }
