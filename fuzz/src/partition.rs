@@ -5,14 +5,19 @@ use bailiwick_server::http::websocket::realm_key;
 
 use crate::memory;
 
-/// Takes any bytes as the text of a BIND, and as the key of a store.
+/// The longest id of an app, in bytes.
+const MAX_APP_LEN: usize = 128;
+
+/// Takes any bytes as the key of a store; and, between zeros, as the texts of two BINDs and the ids of two apps.
 pub fn run(bytes: &[u8]) {
     if let Ok(value) = PartitionValue::from_key_bytes(bytes) {
         assert_eq!(value.to_key_bytes(), bytes);
     }
-    let Ok(text) = str::from_utf8(bytes) else { return };
+    let mut texts = bytes.splitn(4, |&byte| byte == 0).map(str::from_utf8);
+    let Some(Ok(text)) = texts.next() else { return };
+    let mut others = texts.map(Result::unwrap_or_default);
     // An array in an array, which are two bytes, has room for four values, first as JSON and then as BSON.
-    let limit = 320 * bytes.len().min(MAX_LEN) + 4096;
+    let limit = 320 * text.len().min(MAX_LEN) + 4096;
     let parsed = memory::within(limit, || PartitionValue::parse(text));
     let value = match parsed {
         Ok(value) => value,
@@ -28,9 +33,23 @@ pub fn run(bytes: &[u8]) {
     let key = value.to_key_bytes();
     assert_eq!(PartitionValue::from_key_bytes(&key).as_ref(), Ok(&value));
     assert_eq!(PartitionValue::parse(&format!(" {text}\n")).as_ref().ok(), fitting(text, &value));
-    assert_ne!(realm_key("app", &value), realm_key("ap", &value));
     bind(text, &value);
     let _ = value.to_string();
+    let other = others.next().and_then(|text| PartitionValue::parse(text).ok());
+    let apps = [others.next().unwrap_or("app"), others.next().unwrap_or("ap")];
+    keep_apart(&value, &other.unwrap_or(PartitionValue::Null), apps);
+}
+
+/// Each value of each app has a realm of its own.
+fn keep_apart(value: &PartitionValue, other: &PartitionValue, apps: [&str; 2]) {
+    let realms = apps.into_iter().filter(|app| app.len() <= MAX_APP_LEN);
+    let realms: Vec<_> = realms.flat_map(|app| [(app, value), (app, other)]).collect();
+    for (app, value) in &realms {
+        for (other_app, other) in &realms {
+            let is_same = (app, value) == (other_app, other);
+            assert_eq!(realm_key(app, value) == realm_key(other_app, other), is_same);
+        }
+    }
 }
 
 /// The value, if the text is still short enough with two blanks.

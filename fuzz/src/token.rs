@@ -3,7 +3,7 @@
 use bailiwick_server::auth::token::{ACCESS_LIFETIME_S, TokenError, TokenKey, TokenKind};
 use bailiwick_storage::account::{Identity, LoginSession};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::input::Input;
 
@@ -63,30 +63,70 @@ fn signed(mut input: Input<'_>) {
     let algorithm = algorithms[usize::from(input.u8() % 3)];
     let secret =
         if input.u8().is_multiple_of(4) { b"another secret of some length...." } else { SECRET };
-    let Ok(claims) = serde_json::from_slice::<Value>(input.rest()) else { return };
+    let Some(claims) = claims(input) else { return };
     let signing = EncodingKey::from_secret(secret);
     let Ok(token) = jsonwebtoken::encode(&Header::new(algorithm), &claims, &signing) else {
         return;
     };
     let is_ours = algorithm == Algorithm::HS256 && secret == SECRET;
     for (kind, name) in [(TokenKind::Access, "access"), (TokenKind::Refresh, "refresh")] {
+        let [session, other] = match kind {
+            TokenKind::Access => ["iss", "baas_id"],
+            TokenKind::Refresh => ["baas_id", "iss"],
+        };
+        let fits = claims["typ"] == name
+            && claims["baas_domain_id"] == DOMAIN
+            && [session, "sub", "baas_device_id"].iter().all(|&claim| claims[claim].is_string())
+            && (claims[other].is_null() || claims[other].is_string())
+            && claims["exp"].is_u64();
         match key().verify_ignoring_expiry(&token, kind) {
             Ok(grant) => {
-                assert!(is_ours);
-                assert_eq!(claims["typ"], name);
-                assert_eq!(claims["baas_domain_id"], DOMAIN);
+                assert!(is_ours && fits, "{claims} grants something");
                 assert_eq!(claims["sub"], grant.user_id);
                 assert_eq!(claims["baas_device_id"], grant.device_id);
-                let session = if kind == TokenKind::Access { "iss" } else { "baas_id" };
                 assert_eq!(claims[session], grant.session_id);
                 assert_eq!(claims["exp"].as_u64(), Some(grant.expires_s));
                 let is_over = grant.expires_s <= NOW_MS / 1000;
                 assert_eq!(key().verify(&token, kind, NOW_MS).is_err(), is_over);
             }
-            Err(TokenError::Forged(_)) => assert!(key().verify(&token, kind, NOW_MS).is_err()),
-            Err(_) => assert!(is_ours, "what is not ours is not looked into"),
+            Err(error) => {
+                assert!(!is_ours || !fits, "{claims} grants nothing: {error}");
+                let is_looked_into = !matches!(error, TokenError::Forged(_));
+                assert!(is_ours || !is_looked_into, "what is not ours is not looked into");
+                assert!(key().verify(&token, kind, NOW_MS).is_err());
+            }
         }
     }
+}
+
+/// Any JSON, or claims that we make with some of them changed.
+fn claims(mut input: Input<'_>) -> Option<Value> {
+    if !input.u8().is_multiple_of(2) {
+        return serde_json::from_slice(input.rest()).ok();
+    }
+    let kind = if input.u8().is_multiple_of(2) { "access" } else { "refresh" };
+    let mut claims = json!({
+        "typ": kind,
+        "sub": "5f0000000000000000000002",
+        "exp": NOW_MS / 1000 + u64::from(input.u8()) - 128,
+        "baas_device_id": "5f0000000000000000000003",
+        "baas_domain_id": DOMAIN,
+        "iss": "5f0000000000000000000001",
+        "baas_id": "5f0000000000000000000001",
+    });
+    let names = claims.as_object().expect("it is one").keys().cloned().collect::<Vec<_>>();
+    while !input.is_empty() {
+        let claim = &mut claims[&names[usize::from(input.u8()) % names.len()]];
+        *claim = match input.u8() % 6 {
+            0 => Value::Null,
+            1 => input.u32().into(),
+            2 => (-1).into(),
+            3 => 0.5.into(),
+            4 => DOMAIN[..usize::from(input.u8()) % DOMAIN.len()].into(),
+            _ => String::from_utf8_lossy(input.take()).into(),
+        };
+    }
+    Some(claims)
 }
 
 /// A token of ours with some bytes changed is none, whatever is asked for and whenever.

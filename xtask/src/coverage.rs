@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::step::{Steps, cargo, root};
+use crate::step::{Rustc, Steps, cargo, root};
 
 /// Measures which lines of `protocol` and `core` are reached by their own tests and by the vectors, and fails if it is
 /// less than a floor.
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 /// The crates that are measured.
 const CRATES: [&str; 2] = ["protocol", "core"];
-/// The version that is installed if there is none.
+/// The version of cargo-llvm-cov that is installed if there is none.
 const CARGO_LLVM_COV: &str = "0.9.1";
 
 /// What one file has: the numbers of its lines, and whether they were reached.
@@ -37,7 +37,7 @@ type Lines = BTreeMap<usize, bool>;
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let mut steps = Steps::default();
-        install(&mut steps)?;
+        steps.install("llvm-cov", CARGO_LLVM_COV)?;
         let tools = tools()?;
         let mut run = |arguments: &[&str]| {
             let mut command = cargo(&["llvm-cov"]);
@@ -79,32 +79,15 @@ impl Args {
     }
 }
 
-fn install(steps: &mut Steps) -> Result<()> {
-    let mut version = cargo(&["llvm-cov", "--version"]);
-    let version = version.stdout(Stdio::null()).stderr(Stdio::null());
-    if version.status().is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    let install = ["install", "cargo-llvm-cov", "--locked", "--version", CARGO_LLVM_COV];
-    steps.command(&mut cargo(&install))
-}
-
 /// What tells cargo-llvm-cov where the tools are, if it has to be told: they must know what the compiler writes.
 fn tools() -> Result<Vec<(&'static str, String)>> {
     if std::env::var_os("LLVM_COV").is_some() {
         return Ok(Vec::new());
     }
-    let rustc = |argument: &[&str]| -> Result<String> {
-        let output = Command::new("rustc").args(argument).output().context("can't run rustc")?;
-        Ok(String::from_utf8(output.stdout)?)
-    };
-    let version = rustc(&["-vV"])?;
-    let field = |name: &str| version.lines().find_map(|line| line.strip_prefix(name));
-    let host = field("host: ").context("rustc does not say what it builds for")?;
-    let major = field("LLVM version: ").and_then(|it| it.split('.').next());
-    let major = major.context("rustc does not say which LLVM it has")?;
-    let sysroot = rustc(&["--print", "sysroot"])?;
-    if Path::new(sysroot.trim()).join(format!("lib/rustlib/{host}/bin/llvm-cov")).exists() {
+    let rustc = Rustc::ask()?;
+    let major = rustc.field("LLVM version")?.split('.').next().unwrap_or_default();
+    let bundled = Rustc::sysroot()?.join(format!("lib/rustlib/{}/bin/llvm-cov", rustc.host()?));
+    if bundled.exists() {
         return Ok(Vec::new());
     }
     let tools = [("LLVM_COV", "llvm-cov"), ("LLVM_PROFDATA", "llvm-profdata")];

@@ -6,11 +6,10 @@ mod run;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
-use crate::step::{Steps, cargo, root};
+use crate::step::{Rustc, Steps, cargo, root};
 use run::Target;
 
 /// Feeds arbitrary bytes to whatever reads bytes from outside, and to the merge, and looks for what goes wrong.
@@ -37,8 +36,10 @@ pub(crate) struct Args {
     renew_seeds: bool,
 }
 
-/// The version that is installed if there is none.
+/// The version of cargo-fuzz that is installed if there is none.
 const CARGO_FUZZ: &str = "0.13.2";
+/// Where the targets are built, from the root of the repository; apart from the crates, since they are built otherwise.
+const BUILT: &str = "fuzz/target";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
@@ -61,6 +62,10 @@ pub(crate) fn check(steps: &mut Steps, seconds: u64) -> Result<()> {
     let targets = chosen(&[])?;
     let manifest = ["--manifest-path", "fuzz/Cargo.toml"];
     steps.command(cargo(&["fmt", "--check"]).args(manifest))?;
+    // In the folder of the other crates, which have been checked, and with the lock file that cargo-fuzz would just
+    // bring up to date.
+    let clippy = ["clippy", "--locked", "--all-targets", "--target-dir", "target"];
+    steps.command(cargo(&clippy).args(manifest).args(["--", "-D", "warnings"]))?;
     build(steps, &targets)?;
     let name = format!("cargo xtask fuzz --seconds {seconds}");
     steps.step(&name, || run::all(&targets, seconds, None))
@@ -79,38 +84,15 @@ fn chosen(names: &[String]) -> Result<Vec<Target>> {
         bail!("there is no target {unknown}; there are {}", all.join(", "));
     }
     all.retain(|name| names.is_empty() || names.contains(name));
-    let host = host()?;
-    Ok(all.into_iter().map(|name| Target::new(name, &host)).collect())
-}
-
-/// The target triple of this machine, in whose folder cargo-fuzz builds.
-fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("can't run rustc")?;
-    let text = String::from_utf8(output.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not say what it builds for")?.to_owned())
+    let built = root().join(BUILT).join(Rustc::ask()?.host()?).join("release");
+    Ok(all.into_iter().map(|name| Target::new(name, &built)).collect())
 }
 
 fn build(steps: &mut Steps, targets: &[Target]) -> Result<()> {
-    if !is_installed() {
-        steps.command(&mut cargo(&[
-            "install",
-            "cargo-fuzz",
-            "--locked",
-            "--version",
-            CARGO_FUZZ,
-        ]))?;
-        ensure!(is_installed(), "cargo-fuzz is installed, but cargo does not find it");
-    }
-    let mut build = cargo(&["fuzz", "build", "--sanitizer", "none"]);
+    steps.install("fuzz", CARGO_FUZZ)?;
+    let mut build = cargo(&["fuzz", "build", "--sanitizer", "none", "--target-dir", BUILT]);
     if let [target] = targets {
         build.arg(target.name());
     }
     steps.command(&mut build)
-}
-
-fn is_installed() -> bool {
-    let mut version = cargo(&["fuzz", "--version"]);
-    let version = version.stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
 }

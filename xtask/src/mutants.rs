@@ -1,7 +1,6 @@
 //! `cargo xtask mutants`: whether the tests of the merge notice when it is changed.
 
 use std::fs;
-use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -25,7 +24,7 @@ pub(crate) struct Args {
     ceiling: f64,
 }
 
-/// The version that is installed if there is none.
+/// The version of cargo-mutants that is installed if there is none.
 const CARGO_MUTANTS: &str = "27.1.0";
 
 /// What the tests need not spend their time on; what goes unnoticed with so few cases may be tried again with more.
@@ -49,7 +48,7 @@ struct Outcomes {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        install(&mut Steps::default())?;
+        Steps::default().install("mutants", CARGO_MUTANTS)?;
         let mut mutants = cargo(&["mutants", "--package", "bailiwick-core", "--output", "target"]);
         // By default neighbours are in one shard.
         mutants.args(["--sharding", "round-robin"]).envs(ENVIRONMENT);
@@ -66,14 +65,4 @@ impl Args {
         ensure!(share <= self.ceiling, "more than {} %", self.ceiling);
         Ok(())
     }
-}
-
-fn install(steps: &mut Steps) -> Result<()> {
-    let mut version = cargo(&["mutants", "--version"]);
-    let version = version.stdout(Stdio::null()).stderr(Stdio::null());
-    if version.status().is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    let install = ["install", "cargo-mutants", "--locked", "--version", CARGO_MUTANTS];
-    steps.command(&mut cargo(&install))
 }

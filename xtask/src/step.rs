@@ -1,11 +1,11 @@
 //! The steps of a command that runs other programs: each is announced, timed and listed at the end.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -36,6 +36,36 @@ pub(crate) fn in_release() -> Result<Option<ExitCode>> {
     Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 
+/// What the compiler says of itself.
+pub(crate) struct Rustc(String);
+
+impl Rustc {
+    pub(crate) fn ask() -> Result<Self> {
+        rustc(&["-vV"]).map(Self)
+    }
+
+    /// The triple of this machine.
+    pub(crate) fn host(&self) -> Result<&str> {
+        self.field("host")
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Result<&str> {
+        let fields = self.0.lines().filter_map(|line| line.split_once(": "));
+        let mut values = fields.filter(|(field, _)| *field == name).map(|(_, value)| value);
+        values.next().with_context(|| format!("rustc -vV has no {name}"))
+    }
+
+    /// The folder that it is installed in.
+    pub(crate) fn sysroot() -> Result<PathBuf> {
+        Ok(rustc(&["--print", "sysroot"])?.trim().into())
+    }
+}
+
+fn rustc(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("rustc").args(arguments).output().context("can't run rustc")?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// The steps that are done, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
@@ -43,6 +73,22 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
+    /// Installs a subcommand of cargo in this version, if there is none.
+    pub(crate) fn install(&mut self, subcommand: &str, version: &str) -> Result<()> {
+        let is_there = || {
+            let mut command = cargo(&[subcommand, "--version"]);
+            let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        if is_there() {
+            return Ok(());
+        }
+        let name = format!("cargo-{subcommand}");
+        self.command(&mut cargo(&["install", &name, "--locked", "--version", version]))?;
+        ensure!(is_there(), "{name} is installed, but cargo does not find it");
+        Ok(())
+    }
+
     /// Runs a program to its end; its output is the step's. The name is the command line.
     pub(crate) fn command(&mut self, command: &mut Command) -> Result<()> {
         self.step(&name(command), || ended(command.status().with_context(|| cannot_run(command))?))

@@ -1,7 +1,7 @@
 //! `cargo xtask tidy`: the rules that no lint knows.
 //!
 //! A rule is a function from one file to what it finds there; [`RULES`] lists them. Generated and downloaded folders
-//! are left out, and so is `vectors/`, which is data.
+//! are left out, and so is the root's `vectors/`, which is data.
 
 mod manifest;
 mod text;
@@ -45,8 +45,10 @@ const RULES: [Rule; 7] = [
     manifest::dependencies_point_one_way,
 ];
 
-/// Folders that nobody wrote by hand.
-const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "vectors", "bailiwick-data"];
+/// Folders that nobody wrote by hand, wherever they are.
+const GENERATED: [&str; 4] = [".git", "target", "node_modules", "bailiwick-data"];
+/// The same, by their paths from the root.
+const GENERATED_PATHS: [&str; 4] = ["vectors", "fuzz/corpus", "fuzz/artifacts", "fuzz/seeds"];
 
 /// The files that people write.
 const WRITTEN: [&str; 9] = ["rs", "md", "toml", "mjs", "js", "json", "sh", "yml", "yaml"];
@@ -86,7 +88,10 @@ fn collect(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry.path();
         let name = entry.file_name();
         if entry.file_type()?.is_dir() {
-            if !SKIPPED.iter().any(|&skipped| name == skipped) {
+            let is_here = |generated: &&str| path.strip_prefix(root()) == Ok(Path::new(generated));
+            let is_generated = GENERATED.iter().any(|&generated| name == generated)
+                || GENERATED_PATHS.iter().any(is_here);
+            if !is_generated {
                 collect(&path, paths)?;
             }
         } else if is_written(&path) {

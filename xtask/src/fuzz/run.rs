@@ -76,8 +76,9 @@ fn bar(seconds: u64) -> ProgressBar {
 }
 
 impl Target {
-    pub(super) fn new(name: String, host: &str) -> Self {
-        let program = root().join("fuzz/target").join(host).join("release").join(&name);
+    /// The target of this name, in the folder where targets are built.
+    pub(super) fn new(name: String, built: &Path) -> Self {
+        let program = built.join(&name);
         Self { name, program }
     }
 
@@ -125,6 +126,8 @@ impl Target {
         let mut command = Command::new(&self.program);
         command.arg(format!("-max_total_time={seconds}"));
         command.arg(format!("-timeout={TIMEOUT_S}")).arg(format!("-rss_limit_mb={MEMORY_MB}"));
+        // What is reported as slow is kept like a finding.
+        command.arg(format!("-report_slow_units={TIMEOUT_S}"));
         command.arg(format!("-artifact_prefix={}/", artifacts.display()));
         command.args(["-print_final_stats=1", "-reload=0"]);
         let dictionary = root().join("fuzz/dictionaries").join(&self.name);

@@ -96,8 +96,17 @@ fn both(kinds: Range<u8>) -> impl Strategy<Value = (Vec<Action>, Vec<Action>)> {
     (actions(kinds.clone()), actions(kinds))
 }
 
+/// More cases than usual, unless their number is asked for.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => config,
+        None => ProptestConfig { cases: 512, ..config },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(config())]
 
     /// Whatever two devices did at the same time, both orders apply and end in the same state.
     #[test]
