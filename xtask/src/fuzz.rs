@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::{Rustc, Steps, cargo, root};
 use run::Target;
 
-/// Feeds arbitrary bytes to whatever reads bytes from outside, and to the merge, and looks for what goes wrong.
+/// Feeds arbitrary bytes to what reads the sync protocol and tokens, and to the merge, and looks for what goes wrong.
 ///
 /// Inputs that reach something new are kept in `fuzz/corpus`, which is not in the repository, and used the next time;
 /// `fuzz/seeds` is. A finding is kept in `fuzz/artifacts` and printed with the command that replays it.
@@ -90,7 +90,8 @@ fn chosen(names: &[String]) -> Result<Vec<Target>> {
 
 fn build(steps: &mut Steps, targets: &[Target]) -> Result<()> {
     steps.install("fuzz", CARGO_FUZZ)?;
-    let mut build = cargo(&["fuzz", "build", "--sanitizer", "none", "--target-dir", BUILT]);
+    let mut build = cargo(&["fuzz", "build", "--sanitizer", "none", "--target-dir"]);
+    build.arg(root().join(BUILT));
     if let [target] = targets {
         build.arg(target.name());
     }

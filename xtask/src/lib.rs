@@ -1,4 +1,5 @@
-//! What maintainers run: the demo, tests, the gate, vectors, benches. `cargo xtask --help` lists the commands.
+//! What maintainers run: the demo, tests, the gate, vectors; simulations, crashes, load, fuzzing, coverage, mutants and
+//! benches. `cargo xtask --help` lists the commands.
 //!
 //! A command is a module with a clap `Args` struct and its `run`. The exit code is 0 for success and 1 when something is
 //! wrong; 2 is for arguments that can't be used.

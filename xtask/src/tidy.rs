@@ -121,3 +121,17 @@ impl fmt::Display for Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_vectors_of_the_root_are_data() {
+        let mut paths = Vec::new();
+        collect(root(), &mut paths).unwrap();
+        let has = |path: &str| paths.iter().any(|found| found.starts_with(root().join(path)));
+        assert!(has("xtask/src/vectors") && has("crates/client/tests/vectors"));
+        assert!(!has("vectors") && !has("target") && !has("fuzz/seeds"));
+    }
+}
