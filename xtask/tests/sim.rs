@@ -120,6 +120,7 @@ fn each_broken_promise_is_found() {
     check_found(Sabotage::Accuse, Check::Honest);
     check_found(Sabotage::Evict, Check::Honest);
     check_found(Sabotage::ForgetDevice, Check::InStep);
+    check_found(Sabotage::ForgetWait, Check::InStep);
     check_found(Sabotage::ChangeDevice, Check::Converged);
     check_found(Sabotage::RepeatTransaction, Check::Acknowledged);
     check_found(Sabotage::LoseKept, Check::Acknowledged);

@@ -29,6 +29,8 @@ pub enum Sabotage {
     SkipDeviceSync,
     /// A device does not hear that there is a network again.
     ForgetDevice,
+    /// An app that waits for its uploads hears nothing.
+    ForgetWait,
     /// A device has one object more than the others.
     ChangeDevice,
     /// A transaction is done twice.

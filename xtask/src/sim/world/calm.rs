@@ -104,17 +104,19 @@ impl World {
         let heads: Vec<_> = (0..self.plan.partitions)
             .map(|partition| self.watch.ledger(&Partition(partition).value()).salted_head())
             .collect();
-        self.sites.iter().all(|site| {
-            site.device.folders.iter().enumerate().all(|(index, folder)| {
-                let Some(status) = site.device.status(index) else { return false };
-                let progress = status.state.progress;
-                let head = heads[folder.partition.0];
-                (progress.download.server_version, progress.latest) == (head.version, head)
-                    && progress.upload.client_version >= status.last_uploadable
-                    && !status.reset_pending
-                    && site.device.is_uploaded(index)
+        // Apps wait for nothing new meanwhile.
+        self.waits.is_empty()
+            && self.sites.iter().all(|site| {
+                site.device.folders.iter().enumerate().all(|(index, folder)| {
+                    let Some(status) = site.device.status(index) else { return false };
+                    let progress = status.state.progress;
+                    let head = heads[folder.partition.0];
+                    (progress.download.server_version, progress.latest) == (head.version, head)
+                        && progress.upload.client_version >= status.last_uploadable
+                        && !status.reset_pending
+                        && site.device.is_uploaded(index)
+                })
             })
-        })
     }
 
     fn out_of_step(&mut self) -> Violation {
@@ -130,6 +132,9 @@ impl World {
                 let name = folder.partition.0;
                 behind.push(format!("device {number}, partition {name} of {head}: {state:?}"));
             }
+        }
+        for ((device, _), wait) in &self.waits {
+            behind.push(format!("device {device} has not been answered: {wait:?}"));
         }
         let behind = behind.join("\n  ");
         let message = format!("not all are in step 10 s after the last fault:\n  {behind}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bailiwick_client::session::WaitKey;
 use bailiwick_core::apply::Changes;
 use bailiwick_core::history::Entry;
 use bailiwick_protocol::action::Action;
@@ -15,7 +16,7 @@ use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::{ClientVersion, DownloadCursor};
 use bytes::Bytes;
 
-use super::{Fate, World};
+use super::{Fate, Wait, World};
 use crate::sim::app::Mark;
 use crate::sim::sabotage::Sabotage;
 use crate::stored_realm::StoredRealm;
@@ -119,6 +120,12 @@ impl World {
         }
         self.sites[device].unreachable_until = self.now() * 2 + std::time::Duration::from_secs(60);
         true
+    }
+
+    /// Whether an app does not hear that what it waits for is done.
+    pub(super) fn is_kept_waiting(&self, device: usize, key: WaitKey) -> bool {
+        let wait = self.waits.get(&(device, key));
+        self.does(Sabotage::ForgetWait) && matches!(wait, Some(Wait::Upload { .. }))
     }
 
     /// Whether nothing is wrong with what has to be refused.
