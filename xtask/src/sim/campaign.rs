@@ -25,6 +25,10 @@ use crate::step::in_release;
 /// chosen by its seed. Whenever it is healed, everybody has to come in step within 10 simulated seconds and to have the
 /// same objects; after the last step the world ends. What the server promises is checked at each message and commit.
 ///
+/// The 10 seconds begin when devices know that the network is back, as operating systems tell it. In some seeds a
+/// device with a connection that is broken is not told, and has the time from one PING to the next and the time that it
+/// waits for a PONG in addition.
+///
 /// Operations are counted as: a message that arrives, a connection that is made or lost, a file that does what it was
 /// asked for, a transaction, a timer, a crash, another fault, a commit of the server, and each edit of a transaction.
 ///

@@ -37,8 +37,14 @@ impl Scenario {
 /// The shortest pause that faults keep pace with.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How many kinds of faults there were at first.
-const FIRST_FAULTS: usize = 15;
+/// What devices hear of it when all is healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Healing {
+    /// That their connections are gone, and that there is a network again, as operating systems tell it.
+    Told,
+    /// Nothing, if they have a connection that does not work any more: they find out by themselves.
+    Silent,
+}
 
 /// What follows from the seed.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) round_len: u64,
     pub(crate) weather: Weather,
     pub(crate) limits: Limits,
+    /// What devices hear of it when all is healed.
+    pub(crate) healing: Healing,
     /// What devices do when they have to reset.
     pub(crate) reset_mode: ResetMode,
     /// About how often each fault strikes, if it does.
@@ -77,15 +85,19 @@ impl Plan {
             let interval = pause.max(SHORTEST_PAUSE) * rarity;
             (is_there && !scenario.without.has(*fault)).then_some((*fault, interval))
         };
-        // What came later is drawn later: seeds stand for what they always have.
-        let (first, later) = Fault::ALL.split_at(FIRST_FAULTS);
-        let mut intervals: Vec<_> =
-            first.iter().filter_map(|fault| interval(fault, choices)).collect();
+        let intervals = Fault::ALL.iter().filter_map(|fault| interval(fault, choices));
+        let intervals: Vec<_> = intervals.collect();
         let strikes = |fault| intervals.iter().any(|(other, _)| *other == fault);
         let clocks = if strikes(Fault::ClockSkew) { Clocks::Jumping } else { Clocks::Steady };
         let memory = if strikes(Fault::Restore) { Memory::UpToBackup } else { Memory::Everything };
         let lowest = u8::try_from(lowest).expect("it is at most 14");
-        let mut plan = Self {
+        let limits = Limits::new(devices, &mut choices.fork());
+        // A server that gives up connections between two PINGs has all devices come back later each time.
+        let healing = match choices.below(3) {
+            0 if limits.idle_timeout > limits.ping_period => Healing::Silent,
+            _ => Healing::Told,
+        };
+        Self {
             devices,
             partitions: 1 + choices.below(if devices > 8 { 5 } else { 3 }),
             users: 1 + choices.below(3),
@@ -102,12 +114,10 @@ impl Plan {
                 ResetMode::RecoverOrDiscard,
                 ResetMode::DiscardLocal,
             ]),
-            intervals: Vec::new(),
-            limits: Limits::new(devices, &mut choices.fork()),
-        };
-        intervals.extend(later.iter().filter_map(|fault| interval(fault, choices)));
-        plan.intervals = intervals;
-        plan
+            healing,
+            limits,
+            intervals,
+        }
     }
 
     /// Whether a fault strikes at all.

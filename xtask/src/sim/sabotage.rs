@@ -29,6 +29,8 @@ pub enum Sabotage {
     SkipDeviceSync,
     /// A device does not hear that there is a network again.
     ForgetDevice,
+    /// The timers of devices do not go off on connections that are broken.
+    ForgetTimer,
     /// An app that waits for its uploads hears nothing.
     ForgetWait,
     /// A device has one object more than the others.

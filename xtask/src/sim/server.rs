@@ -311,6 +311,11 @@ impl Server {
         !self.has_died && self.process.is_working()
     }
 
+    /// When what was written so far is flushed.
+    pub(crate) fn flushed_at(&self) -> Time {
+        self.process.flushed_at
+    }
+
     /// After how long without a message it takes a connection for dead.
     pub(crate) fn idle_timeout(&self) -> Duration {
         self.config.web_socket.idle_timeout

@@ -36,6 +36,8 @@ pub enum Met {
     IdleClosed,
     /// A device gave up a connection on which nothing came back.
     PongMissed,
+    /// The same, when all was healed and nobody had told it.
+    SilenceNoticed,
     /// A device was reset, and its changes recovered.
     ResetRecovered,
     /// A device was reset, and its changes discarded.
@@ -64,7 +66,7 @@ pub enum Met {
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::DayPassed,
         Self::WeeksAway,
         Self::TokenRefused,
@@ -79,6 +81,7 @@ impl Met {
         Self::DevicePausedReading,
         Self::IdleClosed,
         Self::PongMissed,
+        Self::SilenceNoticed,
         Self::ResetRecovered,
         Self::ResetDiscarded,
         Self::CommitWithoutRoom,

@@ -37,7 +37,7 @@ pub(super) struct Process {
     pub(super) store: Arc<RedbStore>,
     disks: Disks,
     /// What was to be flushed is, with disks as slow as they are.
-    flushed_at: Time,
+    pub(super) flushed_at: Time,
     config: Config,
     version_salt: Salt,
     choices: Choices,

@@ -1,6 +1,6 @@
 //! Everything is healed; then all have to come in step, and to have the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bailiwick_client::history::pending;
@@ -14,12 +14,13 @@ use crate::sim::agenda::Time;
 use crate::sim::app::{Mark, contents, marks};
 use crate::sim::network::{Direction, Peer};
 use crate::sim::partition::Partition;
+use crate::sim::plan::Healing;
 use crate::sim::rogue::unsound;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
 use crate::stored_realm::first_difference;
 
-/// How long it may take until everybody is in step once nothing is broken any more.
+/// How long it may take until everybody is in step once everybody knows that nothing is broken any more.
 const IN_STEP: Duration = Duration::from_secs(10);
 
 impl World {
@@ -28,9 +29,8 @@ impl World {
         self.is_calm = true;
         // All of them are planned anew when that is over.
         self.agenda.retain(|event| !matches!(event, Event::App { .. } | Event::Strike(_)));
-        self.heal()?;
+        let mut until = self.heal()?;
         let mut is_ending = !self.server.is_working();
-        let mut until = self.now() + IN_STEP;
         while !self.is_in_step() || !self.is_server_up || !self.server.is_working() {
             if self.is_disturbed && self.is_server_up {
                 // The process that was about to end has ended: that was the last fault.
@@ -38,8 +38,7 @@ impl World {
                     let message = "the server's process ends though nothing is broken any more";
                     return Err(Violation::new(Check::InStep, message));
                 }
-                self.heal()?;
-                until = self.now() + IN_STEP;
+                until = self.heal()?;
             }
             if self.agenda.next_at().is_none_or(|at| at > until) {
                 return Err(self.out_of_step());
@@ -58,18 +57,25 @@ impl World {
         Ok(())
     }
 
-    fn heal(&mut self) -> Result<(), Violation> {
+    /// Nothing is broken any more. Returns when all have to be in step.
+    fn heal(&mut self) -> Result<Time, Violation> {
         let now = self.now();
         self.note(Kind::Healed, 0, &[]);
+        // Disks that were slow have yet to flush what was written meanwhile.
+        let disks = self.sites.iter().map(|site| site.flushed_at).chain([self.server.flushed_at()]);
+        let healed_at = disks.fold(now, Time::max);
         self.start_server()?;
         self.is_disturbed = false;
         self.server.set_power(None);
         self.server.set_sync_latency(Duration::ZERO);
         self.server.set_room(None);
-        // What is broken is noticed now, and nothing is held up any more.
+        // What is broken is noticed now, if only by the server, and nothing is held up any more.
+        let mut unaware = BTreeSet::new();
         for number in self.links.keys().copied().collect::<Vec<_>>() {
             let link = self.links.get_mut(&number).expect("nobody has removed it");
-            if link.is_calm(now) {
+            // A network that is back may have forgotten connections that lay idle.
+            let is_forgotten = self.plan.healing == Healing::Silent && self.choices.one_in(4);
+            if link.is_calm(now) && !is_forgotten {
                 continue;
             }
             link.cut(now, &mut self.choices);
@@ -77,6 +83,10 @@ impl World {
             self.notice(number, Direction::ToServer)?;
             if let Peer::Device(device) = peer {
                 self.wake_up(device);
+                if self.plan.healing == Healing::Silent && self.sites[device].link == Some(number) {
+                    unaware.insert(device);
+                    continue;
+                }
             }
             self.notice(number, Direction::ToDevice)?;
         }
@@ -94,10 +104,19 @@ impl World {
             self.start(device)?;
             self.log_in(device)?;
             self.input_each(device, Input::Resume)?;
-            // As operating systems tell when there is a network again.
-            self.input(device, Input::Reconnect)?;
+            if !unaware.contains(&device) {
+                // As operating systems tell when there is a network again.
+                self.input(device, Input::Reconnect)?;
+            }
         }
-        Ok(())
+        let silence = if unaware.is_empty() { Duration::ZERO } else { self.silence() };
+        Ok(healed_at + silence + IN_STEP)
+    }
+
+    /// After how long a device finds out that nothing comes back on its connection: it sends a PING after the one time
+    /// at the latest, and gives up after the other.
+    fn silence(&self) -> Duration {
+        self.plan.limits.ping_period + self.plan.limits.pong_timeout
     }
 
     fn is_in_step(&mut self) -> bool {
@@ -137,7 +156,7 @@ impl World {
             behind.push(format!("device {device} has not been answered: {wait:?}"));
         }
         let behind = behind.join("\n  ");
-        let message = format!("not all are in step 10 s after the last fault:\n  {behind}");
+        let message = format!("not all are in step in time after the last fault:\n  {behind}");
         Violation::new(Check::InStep, message)
     }
 

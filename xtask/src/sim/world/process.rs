@@ -142,7 +142,7 @@ impl World {
     }
 
     pub(super) fn wake(&mut self, device: usize, at: Time) -> Result<(), Violation> {
-        if self.sites[device].device.wake_at() != Some(at) {
+        if self.sites[device].device.wake_at() != Some(at) || self.is_timer_lost(device) {
             return Ok(());
         }
         self.note(Kind::Wake, device, &[]);
@@ -150,7 +150,8 @@ impl World {
         let is_broken = link.is_some_and(|link| !link.is_whole());
         self.input(device, Input::Timeout)?;
         if is_broken && self.sites[device].link.is_none() {
-            self.tally.meet(Met::PongMissed);
+            let met = if self.is_calm { Met::SilenceNoticed } else { Met::PongMissed };
+            self.tally.meet(met);
         }
         Ok(())
     }

@@ -122,6 +122,12 @@ impl World {
         true
     }
 
+    /// Whether a timer of a device does not go off.
+    pub(super) fn is_timer_lost(&self, device: usize) -> bool {
+        let link = self.sites[device].link.and_then(|link| self.links.get(&link));
+        self.does(Sabotage::ForgetTimer) && link.is_some_and(|link| !link.is_whole())
+    }
+
     /// Whether an app does not hear that what it waits for is done.
     pub(super) fn is_kept_waiting(&self, device: usize, key: WaitKey) -> bool {
         let wait = self.waits.get(&(device, key));
