@@ -4,6 +4,10 @@
 //! production client. Everybody is killed at moments that nobody has chosen, most of all the server. After each start of
 //! the server a device that only reads, in this process, comes back and looks for all that was acknowledged. Now and
 //! then everybody comes to rest and is compared with everybody else; at the end with what is on the server's disk, too.
+//!
+//! SIGKILL ends a process and leaves the page cache of the system: what was written is there afterwards, flushed or not.
+//! So this finds what a process loses or leaves half done when it ends anywhere; that something was not flushed is found
+//! by the simulation, whose disks forget it.
 
 mod check;
 mod device;
@@ -36,7 +40,7 @@ pub(crate) use writer::Args as WriterArgs;
 /// Kills the server and devices as they work, and looks whether anything is lost.
 ///
 /// Real processes on a real disk: the release build of `bailiwick`, devices of the production client, SIGKILL at random
-/// moments. After each start the server must answer in time, and a device must be in step; what was acknowledged must be
+/// moments, which leave what was written, flushed or not: a missing flush is found by `cargo xtask sim`. After each start the server must answer in time, and a device must be in step; what was acknowledged must be
 /// there, each transaction once; in the end all devices and the server's disk must agree. A failure keeps everything and
 /// prints where. The seed decides about what is written and when somebody is killed, not how processes take turns.
 #[derive(Debug, clap::Args)]
@@ -73,6 +77,8 @@ pub(crate) struct Args {
 const BUSY: u32 = 4;
 /// Kills after which everybody comes to rest and is compared.
 const ROUNDS_UNTIL_REST: u32 = 50;
+/// How long a device is waited for after a start, to say how much too long it took.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long everybody may take to come to rest.
 const REST_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -115,10 +121,12 @@ impl Args {
         bar.set_message("fills partitions");
         let busy: Vec<String> = (0..BUSY).map(|number| format!("busy {number}")).collect();
         let filled = self.partitions.saturating_sub(BUSY);
-        let filled = runtime.block_on(fill::fill(&base_url, folder, seed, filled))?;
+        let filling = fill::fill(&base_url, folder, seed, filled);
+        let filled = runtime.block_on(within(REST_TIMEOUT, "filling partitions", filling))?;
 
         let reader = folder.join("reader");
-        let reader = runtime.block_on(Device::open(&base_url, &reader, seed, 0, &busy))?;
+        let reader = Device::open(&base_url, &reader, seed, 0, &busy);
+        let reader = runtime.block_on(within(REST_TIMEOUT, "opening the reader", reader))?;
         let mut fleet = Fleet::new(&base_url, folder, seed, busy);
         for device in 1..=self.devices {
             fleet.start(device, &mut choices)?;
@@ -190,10 +198,12 @@ impl Killer<'_> {
         let started = Instant::now();
         self.server.start()?;
         let ready = started.elapsed();
-        self.runtime.block_on(async {
+        let downloading = async {
             self.reader.reconnect().await;
             self.reader.download().await
-        })?;
+        };
+        let what = "the reader's download after a start";
+        self.runtime.block_on(within(limit.max(START_TIMEOUT), what, downloading))?;
         let in_step = started.elapsed();
         self.figures.add_start(bare, ready, in_step);
         ensure!(ready <= limit, "the server answered {ready:?} after its start, not in {limit:?}");
@@ -210,10 +220,12 @@ impl Killer<'_> {
     fn rest(&mut self, folder: &Path) -> Result<()> {
         let deadline = Instant::now() + REST_TIMEOUT;
         self.fleet.upload(deadline)?;
-        self.runtime.block_on(self.reader.download())?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let what = "the reader's download at rest";
+        self.runtime.block_on(within(left, what, self.reader.download()))?;
         self.fleet.compare(folder, deadline)?;
         let contents = self.reader.contents()?;
-        check::contents(&contents, folder)?;
+        check::contents(&contents, &self.fleet.saved(folder))?;
         check::marks(&contents, &self.fleet.ledger())?;
         self.check_problems()?;
         self.figures.rests += 1;
@@ -228,6 +240,18 @@ impl Killer<'_> {
             Some(problem) => bail!("a device has a problem: {problem}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Waits no longer than that: a server that loses somebody's request would never be found out otherwise.
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result.with_context(|| what.to_owned()),
+        Err(_) => bail!("{what} has not ended in {limit:?}"),
     }
 }
 
@@ -247,4 +271,23 @@ fn bar(times: u32) -> Result<ProgressBar> {
     let bar = ProgressBar::with_draw_target(Some(times.into()), target).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     Ok(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_an_error_that_names_it() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let wait = |work: Result<()>| within(Duration::from_secs(60), "it", async { work });
+        runtime.block_on(wait(Ok(()))).unwrap();
+        let failed = runtime.block_on(wait(Err(anyhow::anyhow!("failed")))).unwrap_err();
+        assert_eq!(format!("{failed:#}"), "it: failed");
+        let never = within(Duration::from_millis(1), "a download", pending::<Result<()>>());
+        let late = runtime.block_on(never).unwrap_err().to_string();
+        assert_eq!(late, "a download has not ended in 1ms");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bailiwick_client::PartitionValue;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use super::device::Device;
 use super::figures::Disk;
 use super::fill::Filled;
+use super::fleet::Saved;
 use super::ledger::{Acknowledged, Ledger};
 use super::server::{APP_ID, ServerProcess};
 use crate::sim::app;
@@ -39,27 +39,22 @@ pub(super) fn acknowledged(reader: &Device, acknowledged: &Acknowledged) -> Resu
     Ok(())
 }
 
-/// All devices that have saved their contents in this folder have the same.
-pub(super) fn contents(reader: &Contents, within: &Path) -> Result<()> {
-    let mut compared = 0;
-    for entry in fs::read_dir(within)? {
-        let folder = entry?.path();
-        if !folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("contents of"))
-        {
-            continue;
-        }
-        for (partition, state) in reader {
-            let Ok(found) = fs::read_to_string(folder.join(partition)) else { continue };
-            let expected = state.to_string();
-            if found != expected {
+/// All devices have saved, in the folders that are theirs, what the reader has of the partitions that are theirs.
+pub(super) fn contents(reader: &Contents, saved: &[Saved]) -> Result<()> {
+    for Saved { folder, partitions } in saved {
+        for partition in partitions {
+            let expected =
+                reader.get(partition).context("nobody reads this partition")?.to_string();
+            let found = fs::read_to_string(folder.join(partition))
+                .with_context(|| format!("{}: {partition} is missing", folder.display()))?;
+            if let Some(differs) = first_difference(&expected, &found) {
                 fs::write(folder.join(format!("{partition}, as read")), &expected)?;
-                let differs = first_difference(&expected, &found).unwrap_or_default();
                 bail!("{}: {partition} differs: {differs}", folder.display());
             }
-            compared += 1;
+            // Nobody takes it for what the device says the next time.
+            fs::remove_file(folder.join(partition))?;
         }
     }
-    ensure!(compared > 0, "nobody has said what it has");
     Ok(())
 }
 
@@ -203,6 +198,20 @@ mod tests {
         check_marks(&[1], &[1, 2], None);
         check_marks(&[1, 2], &[1], Some("is lost"));
         check_marks(&[1, 2], &[1, 2, 2], Some("not there once"));
+    }
+
+    #[test]
+    fn each_device_has_saved_each_partition_as_the_reader_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents_of = contents_with(&[1]);
+        let saved = [Saved { folder: folder.path().to_owned(), partitions: vec!["p".to_owned()] }];
+        let problem = || contents(&contents_of, &saved).map_err(|error| error.to_string());
+        assert!(problem().unwrap_err().ends_with("p is missing"));
+        fs::write(folder.path().join("p"), contents_of["p"].to_string()).unwrap();
+        problem().unwrap();
+        assert!(problem().is_err(), "it was saved for one comparison");
+        fs::write(folder.path().join("p"), contents_with(&[2])["p"].to_string()).unwrap();
+        assert!(problem().unwrap_err().contains("p differs"));
     }
 
     #[test]

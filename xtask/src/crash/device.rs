@@ -127,12 +127,15 @@ impl Problems {
     }
 }
 
-/// The application of a partition. Its devices are processes of one computer, whose clock nobody controls.
+/// The application of a partition: for devices as old as may be, and with clocks that agree, as those of processes of one
+/// computer do, or for clocks that show anything. The devices themselves speak the newest protocol version.
 pub(super) fn application(seed: u64, partition: &str) -> Application {
     let salt = partition.bytes().fold(seed, |salt, byte| salt.rotate_left(8) ^ u64::from(byte));
-    let (clocks, memory) = (Clocks::Jumping, Memory::Everything);
-    let style = Style { lowest: 14, clocks, memory };
-    Application::new(&mut Choices::new(salt), style)
+    let mut choices = Choices::new(salt);
+    let lowest = *choices.pick(&[8, 13, 14]);
+    let clocks = *choices.pick(&[Clocks::Steady, Clocks::Jumping]);
+    let style = Style { lowest, clocks, memory: Memory::Everything };
+    Application::new(&mut choices, style)
 }
 
 /// The user of a folder, logged in.

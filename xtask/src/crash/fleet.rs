@@ -30,6 +30,13 @@ struct Heard {
     problems: Mutex<Vec<String>>,
 }
 
+/// What a device has written down of what it has.
+pub(super) struct Saved {
+    pub(super) folder: PathBuf,
+    /// It has a file for each of these.
+    pub(super) partitions: Vec<String>,
+}
+
 /// A device that runs; killed when it is dropped.
 struct Member {
     device: u32,
@@ -83,6 +90,15 @@ impl Fleet {
         self.hear("compared", deadline)
     }
 
+    /// Where each device writes what it has, and of which partitions.
+    pub(super) fn saved(&self, within: &Path) -> Vec<Saved> {
+        let saved = |member: &Member| Saved {
+            folder: folder(within, member.device),
+            partitions: self.partitions_of(member.device).cloned().collect(),
+        };
+        self.members.iter().map(saved).collect()
+    }
+
     pub(super) fn tell(&mut self, command: &str) -> Result<()> {
         self.members.iter_mut().try_for_each(|member| member.tell(command))
     }
@@ -119,6 +135,12 @@ impl Fleet {
         Ok(())
     }
 
+    fn partitions_of(&self, device: u32) -> impl Iterator<Item = &String> {
+        let first = device as usize;
+        let places = first..first + PARTITIONS_PER_DEVICE;
+        places.map(|place| &self.partitions[place % self.partitions.len()])
+    }
+
     fn spawn(&self, device: u32, runs: u32, choices: &mut Choices) -> Result<Member> {
         let mut program = Command::new(std::env::current_exe()?);
         program.args(["crash-writer", "--url", &self.base_url]);
@@ -127,9 +149,8 @@ impl Fleet {
         program.arg("--run-seed").arg(choices.number().to_string());
         program.arg("--device").arg(device.to_string());
         program.arg("--first-mark").arg(first_mark(device, runs).to_string());
-        for place in 0..PARTITIONS_PER_DEVICE {
-            let place = (device as usize + place) % self.partitions.len();
-            program.arg("--partition").arg(&self.partitions[place]);
+        for partition in self.partitions_of(device) {
+            program.arg("--partition").arg(partition);
         }
         let mut process = program
             .stdin(Stdio::piped())

@@ -5,9 +5,11 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::step::{cargo, root};
@@ -62,19 +64,28 @@ impl ServerProcess {
         self.spawn()?;
         let process = self.process.as_mut().expect("it was just spawned");
         let output = process.stdout.take().context("stdout is piped")?;
-        let mut lines = BufReader::new(output).lines();
+        let (said, says) = mpsc::channel();
+        // What is written to stdout must be read for as long as the process runs.
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // Nobody listens once it has said where it is.
+                let _ = said.send(line);
+            }
+        });
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
         let address = loop {
-            let line = lines.next().context("the server has ended while it started")??;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = says.recv_timeout(left).map_err(|error| match error {
+                RecvTimeoutError::Timeout => anyhow!("the server does not say where it listens"),
+                RecvTimeoutError::Disconnected => anyhow!("the server has ended while it started"),
+            })?;
             if let Some(url) = line.trim().strip_prefix("listening on http://") {
                 break url.parse().context("where it listens")?;
             }
         };
         self.address = Some(address);
         self.base_url = format!("http://{address}");
-        ask(address).context("the server does not answer")?;
-        // Nothing is written to stdout after that, but it must be read for as long as it could be.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(())
+        ask(address).context("the server does not answer")
     }
 
     /// Starts the process, whether it answers or not.
