@@ -38,7 +38,7 @@ impl Limits {
     pub(crate) fn new(devices: usize, choices: &mut Choices) -> Self {
         let seconds = Duration::from_secs;
         let (access, check) = *choices.pick(&[(3, 1), (3, 1), (20, 5), (1800, 1800)]);
-        let (ping, pong) = *choices.pick(&[(1, 2), (5, 5), (60, 120)]);
+        let (period, patience) = *choices.pick(&[(1, 2), (5, 5), (60, 120)]);
         Self {
             access_lifetime: seconds(access),
             login_lifetime: *choices.pick(&[DAY * 20, DAY * 3650]),
@@ -49,8 +49,8 @@ impl Limits {
             max_upload_len: *choices.pick(&[192 << 10, 192 << 10, 18 << 20]),
             max_sessions: *choices.pick(&[3, 1000]),
             log_len: *choices.pick(&[16 << 10, 48 << 10, 128 << 10]),
-            ping_period: seconds(ping),
-            pong_timeout: seconds(pong),
+            ping_period: seconds(period),
+            pong_timeout: seconds(patience),
             linger: seconds(*choices.pick(&[1, 30])),
             max_queued_len: *choices.pick(&[0, 1000, 4 << 20]),
         }

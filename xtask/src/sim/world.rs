@@ -256,7 +256,7 @@ impl World {
     fn step(&mut self) -> Result<(), Violation> {
         let before = self.now();
         let event = self.agenda.next().expect("apps write for ever");
-        if self.now() - before >= DAY {
+        if self.now().saturating_sub(before) >= DAY {
             self.tally.meet(Met::DayPassed);
         }
         self.handle(event)

@@ -50,7 +50,7 @@ impl World {
         if let Err(stop) = started {
             return self.stop(device, stop);
         }
-        if now - site.off_since >= WEEK * 2 {
+        if now.saturating_sub(site.off_since) >= WEEK * 2 {
             self.tally.meet(Met::WeeksAway);
         }
         self.tamper_disks(device);

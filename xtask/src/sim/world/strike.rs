@@ -93,7 +93,7 @@ impl World {
                 self.server.set_room(Some(choices.below(8) * 4096));
                 self.agenda.put_in(while_ms, Event::MakeRoom);
             }
-            Fault::FullDisk if !is_running => return Ok(false),
+            Fault::FullDisk | Fault::Pause | Fault::Sleep if !is_running => return Ok(false),
             Fault::FullDisk => {
                 site.device.set_room(Some(choices.below(8) * 4096));
                 self.agenda.put_in(while_ms, Event::Mend { device, fault });
@@ -103,7 +103,6 @@ impl World {
                 site.skew_ms = far - 100_000_000;
             }
             Fault::TokenExpiry => return Ok(self.expire(device, choices)),
-            Fault::Pause | Fault::Sleep if !is_running => return Ok(false),
             Fault::Pause => {
                 self.input_each(device, Input::Pause)?;
                 self.agenda.put_in(while_ms, Event::Mend { device, fault });
