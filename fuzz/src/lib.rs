@@ -10,6 +10,7 @@ pub mod changeset;
 pub mod client_message;
 pub mod server_message;
 
+pub mod download;
 pub mod upload;
 
 pub mod partition;

@@ -28,7 +28,7 @@ use crate::input::Input;
 /// The client file of the device that uploads.
 pub(crate) const UPLOADER: FileIdent = FileIdent(3);
 /// The client file of the device that wrote the history.
-const AUTHOR: FileIdent = FileIdent(2);
+pub(crate) const AUTHOR: FileIdent = FileIdent(2);
 /// The schema and some objects, which devices have in common.
 pub(crate) const FIRST_VERSION: ServerVersion = ServerVersion(2);
 /// How many transactions the other device made.
@@ -254,7 +254,7 @@ impl Realm {
 }
 
 /// Bytes without a pattern, the same each time (George Marsaglia: Xorshift RNGs, 2003).
-fn noise(seed: u64) -> Vec<u8> {
+pub(crate) fn noise(seed: u64) -> Vec<u8> {
     let next = |state: &u64| {
         let mut state = *state;
         state ^= state << 13;
