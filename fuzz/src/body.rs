@@ -1,12 +1,11 @@
 //! Bodies of UPLOADs and DOWNLOADs, as a peer may make them that wants to do harm: streams that inflate to more than
 //! anybody may send, with any length announced, cut off or with something behind them.
 
-use std::io::Write as _;
+use std::cell::RefCell;
 
 use bailiwick_protocol::message::Body;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 use crate::input::Input;
 use crate::memory;
@@ -39,7 +38,7 @@ impl Made {
         };
         match form & 0x0f {
             level @ 0..=9 => {
-                let bytes = damaged(deflated(&plain, level.into()), damage);
+                let bytes = damaged(deflated(&plain, level), damage);
                 let is_sound = uncompressed_len == true_len && damage % 0x80 == 0;
                 let body = Body::Compressed { uncompressed_len, bytes };
                 Self { body, plain: is_sound.then_some(plain) }
@@ -75,10 +74,23 @@ fn repeated(bytes: &[u8], times: usize) -> Bytes {
     bytes.iter().copied().cycle().take(len).collect()
 }
 
-fn deflated(plain: &[u8], level: u32) -> Vec<u8> {
-    let mut stream = ZlibEncoder::new(Vec::new(), Compression::new(level));
-    stream.write_all(plain).expect("a vector takes everything");
-    stream.finish().expect("a vector takes everything")
+thread_local! {
+    /// One for each level. Kept, since libFuzzer's allocations between those of new ones every time would leave holes.
+    static DEFLATE: RefCell<[Option<Compress>; 10]> = const { RefCell::new([const { None }; 10]) };
+}
+
+fn deflated(plain: &[u8], level: u8) -> Vec<u8> {
+    DEFLATE.with_borrow_mut(|streams| {
+        let level_of = || Compress::new(Compression::new(level.into()), true);
+        let stream = streams[usize::from(level)].get_or_insert_with(level_of);
+        stream.reset();
+        // More than what it comes to if nothing can be compressed.
+        let mut out = Vec::with_capacity(plain.len() + plain.len() / 8 + 64);
+        let end = stream.compress_vec(plain, &mut out, FlushCompress::Finish);
+        assert!(matches!(end, Ok(Status::StreamEnd)), "there was room for it: {end:?}");
+        out.shrink_to_fit();
+        out
+    })
 }
 
 /// Without so many of its last bytes, or with so many behind them.
