@@ -8,7 +8,10 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::step::{Steps, cargo, root};
 
-/// Runs every test: unit, vectors, property, doc tests, and the real Realm SDK against a real server.
+/// Runs every test: unit, vectors, property, doc tests, some simulated worlds, some kills of a real server and its
+/// devices, and the real Realm SDK against a real server.
+///
+/// More worlds and more kills are `cargo xtask sim` and `cargo xtask crash`.
 ///
 /// The SDK runs in Node.js, which is the one thing that this needs besides Rust; the SDK itself is installed with
 /// `npm ci` at the first run.

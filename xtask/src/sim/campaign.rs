@@ -35,6 +35,12 @@ use crate::step::in_release;
 /// A failure tells the seed, the step, and the command that repeats it up to there. It is run again until the shortest
 /// prefix is found that fails in the same way, with as few faults as that takes, and the command that repeats that.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask sim --seed 7                                   one world, as it always is
+  cargo xtask sim --seed 1000 --seeds 10000 --jobs 2         until the first that fails
+  cargo xtask sim --seeds 10000 --keep-going                 all that fail
+  cargo xtask sim --seeds 100 --without full-disk,rogue      worlds without these faults
+  cargo xtask sim --seeds 100 --sabotage lose-entry          is a lost entry found?")]
 pub struct Args {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
