@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bailiwick_client::session::ResetMode;
+use bailiwick_protocol::protocol_version::ProtocolVersion;
 
 use super::app::{Clocks, Memory, Style};
 use super::choices::Choices;
@@ -74,7 +75,8 @@ impl Plan {
             1..=3 => 5 + choices.below(4),
             _ => 3 + choices.below(2),
         };
-        let lowest = if choices.yes() { 8 + choices.below(7) } else { 13 + choices.below(2) };
+        let (oldest, newest) = (ProtocolVersion::MIN.number(), ProtocolVersion::MAX.number());
+        let lowest = oldest.max(*choices.pick(&[2, 4, 7, 9, 11, 13, newest, newest]));
         let pause = Duration::from_millis(*choices.pick(&[20, 200, 2000, 10_000, 60_000]));
         // Many that write at once have far too much to tell each other.
         let pause = if devices > 8 { pause.max(Duration::from_secs(2)) } else { pause };
@@ -90,7 +92,6 @@ impl Plan {
         let strikes = |fault| intervals.iter().any(|(other, _)| *other == fault);
         let clocks = if strikes(Fault::ClockSkew) { Clocks::Jumping } else { Clocks::Steady };
         let memory = if strikes(Fault::Restore) { Memory::UpToBackup } else { Memory::Everything };
-        let lowest = u8::try_from(lowest).expect("it is at most 14");
         let limits = Limits::new(devices, &mut choices.fork());
         // A server that gives up connections between two PINGs has all devices come back later each time.
         let healing = match choices.below(3) {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::app::Memory;
 use super::choices::Choices;
 pub(crate) use changesets::unsound;
-use changesets::{Flaw, flawed, guess, sound};
+use changesets::{Flaw, distorted, flawed, guess, sound};
 
 /// A program of its own making, with the token of a user.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Rogue {
         if manner == Manner::Quiet && gossip.memory == Memory::Everything {
             return match self.file {
                 None => vec![bind(session, &gossip.path, true)],
-                Some(_) if choices.one_in(4) => self.flood(),
+                Some(_) if choices.one_in(5) => self.flood(),
                 Some(_) => self.transactions(gossip, choices),
             };
         }
@@ -155,20 +155,24 @@ impl Rogue {
     fn transactions(&mut self, gossip: &Gossip<'_>, choices: &mut Choices) -> Vec<Bytes> {
         let Some((session, ..)) = self.file else { return Vec::new() };
         let mut entries = Vec::new();
+        // A single bad one is enough for all to be refused.
+        let is_good = choices.yes();
         for _ in 0..=choices.below(3) {
             let key = i64::try_from(1 + (choices.number() >> 20)).expect("it is positive");
-            let changeset = match choices.below(8) {
-                0..=2 if gossip.spares => sound(-key, choices),
-                0..=2 => flawed(key, *choices.pick(&Flaw::ALL)),
-                3 => guess(key, choices),
-                _ => sound(key, choices),
+            let changeset = match choices.below(10) {
+                _ if is_good => sound(key, choices).encode().into(),
+                0..=2 if gossip.spares => sound(-key, choices).encode().into(),
+                0..=2 => flawed(key, *choices.pick(&Flaw::ALL)).encode().into(),
+                3 => guess(key, choices).encode().into(),
+                4..=5 => distorted(key, choices),
+                _ => sound(key, choices).encode().into(),
             };
             entries.push(UploadEntry {
                 client_version: self.next_version,
                 last_integrated_server_version: self.seen,
                 origin_timestamp: OriginTimestamp(choices.number() >> 24),
                 origin_file_ident: FileIdent::SELF,
-                changeset: changeset.encode().into(),
+                changeset,
             });
             self.next_version.0 += 1;
         }

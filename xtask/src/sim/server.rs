@@ -161,7 +161,7 @@ impl Server {
         if !self.starting.is_zero() {
             self.config.tally.meet(Met::SlowStart);
         }
-        self.process.sync_latency = self.sync_latency;
+        self.process.set_sync_latency(self.sync_latency);
         self.outputs.clear();
         self.has_died = false;
         Ok(())
@@ -213,7 +213,7 @@ impl Server {
     /// How much longer than usual flushing takes.
     pub(crate) fn set_sync_latency(&mut self, latency: Duration) {
         self.sync_latency = latency;
-        self.process.sync_latency = latency;
+        self.process.set_sync_latency(latency);
     }
 
     /// Somebody connects; the user whose access token it is, or the HTTP status that says why not.
@@ -256,6 +256,11 @@ impl Server {
     /// The access token of a login is from now on one that has expired.
     pub(crate) fn expire(&self, now: Time, login: &mut Login) {
         self.admission.expire(login, now);
+    }
+
+    /// A token that nobody must be let in with, made from a login that is good.
+    pub(crate) fn forged(&self, now: Time, login: &Login, choices: &mut Choices) -> String {
+        self.admission.forged(login, now, choices)
     }
 
     /// Takes a binary message.

@@ -62,11 +62,17 @@ pub enum Met {
     SlowStart,
     /// A device took long to make a transaction durable, since its disk was slow.
     SlowWrite,
+    /// A device connected that speaks none of the versions from 8 on.
+    OldProtocol,
+    /// A rogue was refused that had come with a token that was not good.
+    IntruderRefused,
+    /// What a rogue had uploaded became part of a history that others read.
+    RogueCommitted,
 }
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::DayPassed,
         Self::WeeksAway,
         Self::TokenRefused,
@@ -94,6 +100,9 @@ impl Met {
         Self::SlowCheckpoint,
         Self::SlowStart,
         Self::SlowWrite,
+        Self::OldProtocol,
+        Self::IntruderRefused,
+        Self::RogueCommitted,
     ];
 }
 

@@ -13,7 +13,7 @@ use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_protocol::message::{
-    ClientIdent, ClientMessage, Download, JsonError, ServerMessage, Upload,
+    ClientIdent, ClientMessage, Download, JsonError, ServerMessage, TextError, Upload,
 };
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::DownloadCursor;
@@ -26,6 +26,7 @@ use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
 pub(crate) use excuse::Circumstances;
 use excuse::Past;
+pub(crate) use ledger::FileLog;
 use ledger::Ledger;
 
 /// What is known of everything that has happened.
@@ -230,10 +231,16 @@ impl Watch {
             }
             ServerMessage::Download(download) => self.download(link, &download),
             ServerMessage::JsonError(error) if error.body().action == Action::ClientReset => {
-                self.demand_reset(link, &error)
+                self.demand_reset(link, error.session(), &error.body().message)
+            }
+            ServerMessage::Error(error) if resets(error.code()) => {
+                self.demand_reset(link, error.session(), error.text())
             }
             ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
-                self.check_excuse(link, &error, circumstances)
+                self.check_excuse(link, error.code(), &error.body().message, circumstances)
+            }
+            ServerMessage::Error(error) if watched.honesty == Honesty::Honest => {
+                self.check_excuse(link, error.code(), error.text(), circumstances)
             }
             _ => Ok(()),
         }
@@ -241,9 +248,9 @@ impl Watch {
 
     /// A device has to reset only if it knows what a restored server does not: the server may have learnt as much again
     /// since, but not the same.
-    fn demand_reset(&self, link: u64, error: &JsonError) -> Result<(), Violation> {
+    fn demand_reset(&self, link: u64, session: SessionIdent, text: &str) -> Result<(), Violation> {
         let Some(watched) = self.links.get(&link) else { return Ok(()) };
-        let Some(session) = watched.sessions.get(&error.session()) else { return Ok(()) };
+        let Some(session) = watched.sessions.get(&session) else { return Ok(()) };
         if watched.honesty == Honesty::Rogue || session.is_ending {
             return Ok(());
         }
@@ -269,7 +276,7 @@ impl Watch {
         if later.any(|(_, watched)| watched.sessions.values().any(is_known)) {
             return Ok(());
         }
-        let message = format!("a device that is {claim:?} has to reset for no reason: {error:?}");
+        let message = format!("a device that is {claim:?} has to reset for no reason: {text}");
         Err(Violation::new(Check::Honest, message))
     }
 
@@ -277,7 +284,8 @@ impl Watch {
     fn check_excuse(
         &self,
         link: u64,
-        error: &JsonError,
+        code: ErrorCode,
+        text: &str,
         circumstances: &Circumstances,
     ) -> Result<(), Violation> {
         let Some(watched) = self.links.get(&link) else { return Ok(()) };
@@ -288,10 +296,10 @@ impl Watch {
             })
         });
         let past = Past { heard_at: watched.heard_at, is_taken_over };
-        if excuse::is_true(error, past, circumstances) {
+        if excuse::is_true(code, text, past, circumstances) {
             return Ok(());
         }
-        let message = format!("a device is told {error:?}, but {past:?}, {circumstances:?}");
+        let message = format!("a device is told {text:?}, but {past:?}, {circumstances:?}");
         Err(Violation::new(Check::Honest, message))
     }
 
@@ -299,11 +307,18 @@ impl Watch {
     pub(crate) fn see_told(&self, message: &Bytes) -> Result<(), Violation> {
         match ServerMessage::parse(ProtocolVersion::MAX, message) {
             Ok(ServerMessage::JsonError(error)) => self.check_error(&error),
-            Ok(ServerMessage::Error(error)) => {
-                let message = format!("an honest device is told {error:?}");
-                Err(Violation::new(Check::Honest, message))
-            }
+            Ok(ServerMessage::Error(error)) => self.check_text_error(&error),
             _ => Ok(()),
+        }
+    }
+
+    /// The same for a device so old that it knows the action from the code.
+    fn check_text_error(&self, error: &TextError) -> Result<(), Violation> {
+        match (error.session(), error.code(), error.try_again()) {
+            (SessionIdent::CONNECTION, ErrorCode::ConnectionClosed, true)
+            | (_, ErrorCode::OtherSessionError, true) => Ok(()),
+            (_, code, false) if resets(code) && self.is_restored => Ok(()),
+            _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
         }
     }
 
@@ -368,6 +383,17 @@ impl Watch {
         *cursor = header.download_cursor;
         ledger.acknowledged(*file, header.upload_cursor)
     }
+}
+
+/// Whether a device so old that it is told no action has to reset.
+fn resets(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::BadClientVersion
+            | ErrorCode::BadServerVersion
+            | ErrorCode::BadClientFileIdent
+            | ErrorCode::DivergingHistories
+    )
 }
 
 fn uninvited(name: &str, link: u64, session: SessionIdent) -> Violation {

@@ -8,6 +8,7 @@ use bailiwick_protocol::changeset::{
     AddColumn, Changeset, CollectionKind, Instruction, KeySpec, KeyType, ObjectKey, Path,
     PathElement, Payload, Symbol, TableKind, Target, TypeCode, UpdateKind,
 };
+use bytes::Bytes;
 
 use crate::sim::choices::Choices;
 
@@ -77,6 +78,18 @@ pub(super) fn sound(key: i64, choices: &mut Choices) -> Changeset {
     let target = Target { object: ObjectKey::Int(0), ..draft.target(COUNT) };
     draft.push(Instruction::AddInteger { target, value: 1 });
     draft.changeset
+}
+
+/// The bytes of a sound changeset with some of them changed, removed or doubled. Whether they are a changeset is for the
+/// server to find out; they make no object of the keys that are never anywhere.
+pub(super) fn distorted(key: i64, choices: &mut Choices) -> Bytes {
+    let sound = Bytes::from(sound(key, choices).encode());
+    let distorted = super::mutated(&sound, choices);
+    let makes_unsound = |instruction: &Instruction| matches!(instruction, Instruction::CreateObject { object: ObjectKey::Int(key), .. } if *key < 0);
+    match Changeset::decode(&distorted) {
+        Ok(changeset) if changeset.instructions.iter().any(makes_unsound) => sound,
+        _ => distorted,
+    }
 }
 
 /// A changeset of the app's first class, if the server finds that it fits: nobody knows what keys are like there.
@@ -227,6 +240,12 @@ mod tests {
             let bytes = flawed(100, flaw).encode();
             let taken = Changeset::decode(&bytes).is_ok_and(|it| state.clone().apply(&it).is_ok());
             assert!(!taken, "{flaw:?}");
+        }
+        for key in 20..40 {
+            if let Ok(changeset) = Changeset::decode(&distorted(key, &mut choices)) {
+                let _ = state.apply(&changeset);
+                assert_eq!(unsound(&state), None);
+            }
         }
         let _ = state.apply(&sound(-7, &mut choices)).unwrap();
         assert_eq!(unsound(&state), Some(-7));

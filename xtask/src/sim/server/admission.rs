@@ -8,6 +8,7 @@ use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 
 use super::EPOCH_MS;
 use crate::sim::agenda::Time;
+use crate::sim::choices::Choices;
 use crate::sim::limits::Limits;
 
 /// What a login gives to a device.
@@ -124,6 +125,26 @@ impl Admission {
     /// The access token of a login ends now.
     pub(super) fn expire(&self, login: &mut Login, now: Time) {
         self.sign(login, now, Duration::ZERO);
+    }
+
+    /// A token that nobody must be let in with, made from a login that is good.
+    pub(super) fn forged(&self, login: &Login, now: Time, choices: &mut Choices) -> String {
+        let (begin_ms, secret) = (ms(now), [7; TokenKey::MIN_SECRET_LEN]);
+        match choices.below(5) {
+            0 => login.refresh_token.clone(),
+            1 => TokenKey::new(&secret, "65a0000000000000000000fe")
+                .sign_access(&login.session, begin_ms),
+            2 => TokenKey::new(&[8; TokenKey::MIN_SECRET_LEN], DOMAIN_ID)
+                .sign_access(&login.session, begin_ms),
+            3 => self.key.sign_access(&login.session, begin_ms - ACCESS_LIFETIME_S * 1000),
+            _ => {
+                // All but the bits of a signature's end, of which some mean nothing.
+                let mut bytes = login.access_token.clone().into_bytes();
+                let at = choices.below(bytes.len() - 2);
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                String::from_utf8(bytes).expect("it is ASCII")
+            }
+        }
     }
 
     /// Signs an access token that was good for as long as a real one, and is for so long from now on.

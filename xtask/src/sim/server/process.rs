@@ -51,7 +51,7 @@ pub(super) struct Process {
     /// What the committer makes durable.
     batch: Option<Running>,
     /// How much longer a flush takes than on a fast disk.
-    pub(super) sync_latency: Duration,
+    sync_latency: Duration,
     /// The process is about to end.
     is_ending: bool,
     /// What it waits for before that, if it was told to end: realms that have something to make durable.
@@ -313,6 +313,14 @@ impl Process {
         }
         if !self.flushed(now).is_zero() {
             self.config.tally.meet(Met::SlowCheckpoint);
+        }
+    }
+
+    /// How much longer than on a fast disk a flush takes from now on.
+    pub(super) fn set_sync_latency(&mut self, latency: Duration) {
+        self.sync_latency = latency;
+        if latency.is_zero() {
+            self.flushed_at = Time::ZERO;
         }
     }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bailiwick_protocol::error_code::ErrorCode;
-use bailiwick_protocol::message::JsonError;
 
 use crate::sim::agenda::Time;
 
@@ -31,10 +30,15 @@ pub(super) struct Past {
 }
 
 /// Whether the reason that a device is given is true. What is not about the connection or the storage is judged elsewhere.
-pub(super) fn is_true(error: &JsonError, past: Past, circumstances: &Circumstances) -> bool {
+pub(super) fn is_true(
+    code: ErrorCode,
+    text: &str,
+    past: Past,
+    circumstances: &Circumstances,
+) -> bool {
     let Circumstances { now, idle_timeout, is_ending, may_be_logged_out, is_scarce } =
         *circumstances;
-    match (error.code(), error.body().message.as_str()) {
+    match (code, text) {
         (ErrorCode::ConnectionClosed, "another connection has bound the client file") => {
             past.is_taken_over
         }

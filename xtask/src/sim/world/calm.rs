@@ -95,6 +95,7 @@ impl World {
             site.unreachable_until = Time::ZERO;
             site.off_until = Time::ZERO;
             site.sync_latency = Duration::ZERO;
+            site.flushed_at = Time::ZERO;
             site.device.set_power(None);
             site.device.set_room(None);
             self.wake_up(device);

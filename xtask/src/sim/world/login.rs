@@ -176,6 +176,9 @@ impl World {
                 return Err(Violation::new(Check::Isolation, message));
             }
             self.sites[device].link = Some(*number);
+            if version.number() < 8 {
+                self.tally.meet(Met::OldProtocol);
+            }
         }
         self.pump()?;
         Ok(opened.map(|_| version).map_err(ConnectError::Status))
@@ -208,17 +211,25 @@ impl World {
         self.pump()
     }
 
-    /// A rogue connects, with a token of its own.
+    /// A rogue connects with a token of its own, or with something else.
     pub(super) fn intrude(
         &mut self,
         rogue: usize,
         version: ProtocolVersion,
+        choices: &mut Choices,
     ) -> Result<(), Violation> {
         let user = self.rogues[rogue].user.clone();
         let now = self.now();
         let known = self.rogue_logins[rogue].take();
         let known = known.filter(|known| known.access_due(now) == Due::Accepted);
         let Some(known) = known.or_else(|| self.new_login(&user)) else { return self.pump() };
+        if choices.one_in(3) {
+            let token = self.server.forged(now, &known.login, choices);
+            let opened = self.open(Peer::Rogue(rogue), version, &token);
+            if self.check_due(Due::Refused, opened, "a forged token")? == Err(401) {
+                self.tally.meet(Met::IntruderRefused);
+            }
+        }
         let due = known.access_due(now);
         let opened = self.open(Peer::Rogue(rogue), version, &known.login.access_token);
         self.rogue_logins[rogue] = Some(known);

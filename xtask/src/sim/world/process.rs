@@ -213,6 +213,13 @@ impl World {
         if self.is_calm {
             return Ok(()); // It is planned again when that is over.
         }
+        let flushed_at = self.sites[device].flushed_at;
+        if flushed_at > self.now() {
+            // It waits for its disk.
+            let run = self.sites[device].device.run();
+            self.agenda.put(flushed_at, Event::App { device, run });
+            return Ok(());
+        }
         self.plan_app(device);
         let site = &self.sites[device];
         let index = self.app_choices.below(site.device.folders.len());

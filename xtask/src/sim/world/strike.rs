@@ -137,7 +137,7 @@ impl World {
         ]);
         let left = match manner {
             Manner::Wild => choices.below(4),
-            Manner::Quiet => 2 + choices.below(8),
+            Manner::Quiet => 4 + choices.below(12),
         };
         self.visit(Visit { rogue, manner, left, choices: choices.fork() })?;
         Ok(true)
@@ -213,7 +213,7 @@ impl World {
         let (number, manner, choices) = (visit.rogue, visit.manner, &mut visit.choices);
         if self.rogues[number].link.is_none() {
             let version = any_version(ProtocolVersion::MIN.number(), choices);
-            self.intrude(number, version)?;
+            self.intrude(number, version, choices)?;
         }
         let Some(link) = self.rogues[number].link else { return Ok(()) };
         // One has a partition for itself, in which it may repeat what others write elsewhere.

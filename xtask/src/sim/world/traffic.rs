@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bailiwick_client::session::{ConnectError, Disconnect, Input};
+use bailiwick_core::history::Entry;
+use bailiwick_core::partition::PartitionValue;
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
@@ -12,11 +14,12 @@ use super::event::Event;
 use crate::sim::agenda::Time;
 use crate::sim::choices::Choices;
 use crate::sim::network::{Direction, Link, Peer};
+use crate::sim::partition::Partition;
 use crate::sim::server::{Output, Server};
 use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
-use crate::sim::watch::{Circumstances, Honesty};
+use crate::sim::watch::{Circumstances, FileLog, Honesty};
 
 impl World {
     /// An attempt to connect ends.
@@ -257,6 +260,7 @@ impl World {
                     self.tamper_entries(&mut entries);
                     for entry in &entries {
                         self.note(Kind::Committed, 0, &entry.changeset);
+                        self.rogue_entry(&partition, entry);
                     }
                     self.watch.ledger(&partition).commit(&entries)?;
                 }
@@ -284,6 +288,16 @@ impl World {
             self.agenda.put(at, Event::ServerWake);
         }
         Ok(())
+    }
+
+    /// Counts what a rogue has brought into a history that others read.
+    fn rogue_entry(&mut self, partition: &PartitionValue, entry: &Entry) {
+        let file = self.watch.ledger(partition).file(entry.origin_file_ident);
+        let is_shared = (0..self.plan.partitions).any(|it| Partition(it).value() == *partition);
+        let is_rogue = |file: &FileLog| self.rogues.iter().any(|rogue| rogue.user == file.user);
+        if is_shared && file.is_some_and(is_rogue) {
+            self.tally.meet(Met::RogueCommitted);
+        }
     }
 
     pub(super) fn wake_server(&mut self) -> Result<(), Violation> {
