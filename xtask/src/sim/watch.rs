@@ -5,6 +5,7 @@ pub(crate) mod ledger;
 mod older;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bailiwick_core::apply::FORGIVING_PROTOCOL;
 use bailiwick_core::partition::PartitionValue;
@@ -51,6 +52,8 @@ struct Watched {
     version: ProtocolVersion,
     honesty: Honesty,
     heard_at: Time,
+    /// The longest time between two messages: it may be told of after the second one.
+    longest_silence: Duration,
     sessions: BTreeMap<SessionIdent, Session>,
 }
 
@@ -123,7 +126,14 @@ impl Watch {
         now: Time,
     ) {
         let user = user.to_owned();
-        let watched = Watched { user, version, honesty, heard_at: now, sessions: BTreeMap::new() };
+        let watched = Watched {
+            user,
+            version,
+            honesty,
+            heard_at: now,
+            longest_silence: Duration::ZERO,
+            sessions: BTreeMap::new(),
+        };
         self.links.insert(link, watched);
     }
 
@@ -140,6 +150,8 @@ impl Watch {
         now: Time,
     ) -> Result<(), Violation> {
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
+        let silence = now.saturating_sub(watched.heard_at);
+        watched.longest_silence = watched.longest_silence.max(silence);
         watched.heard_at = now;
         let message = match (ClientMessage::parse(watched.version, message), watched.honesty) {
             (Ok(message), _) => message,
@@ -295,7 +307,9 @@ impl Watch {
                 holder.is_some_and(|holder| *holder > link)
             })
         });
-        let past = Past { heard_at: watched.heard_at, is_taken_over };
+        let silence = circumstances.now.saturating_sub(watched.heard_at);
+        let longest_silence = watched.longest_silence.max(silence);
+        let past = Past { longest_silence, is_taken_over };
         if excuse::is_true(code, text, past, circumstances) {
             return Ok(());
         }

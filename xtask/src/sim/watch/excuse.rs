@@ -23,8 +23,8 @@ pub(crate) struct Circumstances {
 /// What is known of a connection from its messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
-    /// When the last message came.
-    pub(super) heard_at: Time,
+    /// The longest time without a message: what the server decided then may leave after the next one has come.
+    pub(super) longest_silence: Duration,
     /// A client file of it is on a later connection, too.
     pub(super) is_taken_over: bool,
 }
@@ -36,14 +36,14 @@ pub(super) fn is_true(
     past: Past,
     circumstances: &Circumstances,
 ) -> bool {
-    let Circumstances { now, idle_timeout, is_ending, may_be_logged_out, is_scarce } =
+    let Circumstances { now: _, idle_timeout, is_ending, may_be_logged_out, is_scarce } =
         *circumstances;
     match (code, text) {
         (ErrorCode::ConnectionClosed, "another connection has bound the client file") => {
             past.is_taken_over
         }
         (ErrorCode::ConnectionClosed, "nothing was heard for too long") => {
-            now >= past.heard_at + idle_timeout
+            past.longest_silence >= idle_timeout
         }
         (ErrorCode::ConnectionClosed, "the login session has ended") => may_be_logged_out,
         (ErrorCode::ConnectionClosed, "too many uploads are waiting in this partition") => {

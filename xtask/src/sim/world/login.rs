@@ -273,5 +273,7 @@ impl World {
         let rogues = self.rogue_logins.iter_mut().flatten();
         let devices = self.sites.iter_mut().filter_map(|site| site.login.as_mut());
         devices.chain(rogues).for_each(|known| known.standing = Standing::Unknown);
+        // A login that was ended may be there again.
+        self.agenda.retain(|event| !matches!(event, Event::Outlawed(_)));
     }
 }
