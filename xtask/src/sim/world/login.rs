@@ -112,10 +112,12 @@ impl World {
         if known.standing != Standing::There {
             return Ok(false);
         }
-        let access_until = known.login.access_until;
+        let (access_until, last_link) = (known.login.access_until, known.last_link);
         let is_ended = self.server.log_out(now, &known.login);
         known.standing = if is_ended { Standing::Ended } else { Standing::Unknown };
-        if is_ended && let Some(link) = site.link {
+        // A connection from before this login is of another, which may be there again since a restore.
+        let link = site.link.filter(|link| *link > last_link);
+        if is_ended && let Some(link) = link {
             let checked_at = access_until.max(now) + self.plan.limits.access_check_interval;
             self.agenda.put(checked_at + ENDING, Event::Outlawed(link));
         }
