@@ -67,12 +67,28 @@ pub(crate) enum Honesty {
 #[derive(Debug)]
 struct Session {
     partition: PartitionValue,
-    /// What the device has said of itself, and whether it knew then what the server does not.
-    claim: Option<(ClientIdent, bool)>,
+    /// What the device has said of itself.
+    claim: Option<Claim>,
     /// The client file that it has proved to be, and how far that was sent the history.
     bound: Option<(FileIdent, DownloadCursor)>,
     /// The device has ended it; what was on its way then may still come.
     is_ending: bool,
+}
+
+/// Who a device says that it is.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    ident: ClientIdent,
+    /// It knew then what the server does not.
+    knew_more: bool,
+}
+
+impl Claim {
+    /// Whether another one is about the same client file.
+    fn is_of_file_of(&self, other: &Self) -> bool {
+        let file = |claim: &Self| (claim.ident.file_ident, claim.ident.file_ident_salt);
+        file(self) == file(other)
+    }
 }
 
 impl Watch {
@@ -194,7 +210,8 @@ impl Watch {
         let Some(watched) = self.links.get_mut(&link) else { return };
         let Some(session) = watched.sessions.get_mut(&ident.session) else { return };
         let ledger = self.ledgers.get(&session.partition);
-        session.claim = Some((*ident, ledger.is_none_or(|ledger| ledger.has_forgotten(ident))));
+        let knew_more = ledger.is_none_or(|ledger| ledger.has_forgotten(ident));
+        session.claim = Some(Claim { ident: *ident, knew_more });
         let file = ledger.and_then(|ledger| ledger.file(ident.file_ident));
         if file.is_some_and(|file| file.salt == ident.file_ident_salt && file.user == watched.user)
         {
@@ -267,23 +284,15 @@ impl Watch {
             return Ok(());
         }
         let ledger = self.ledgers.get(&session.partition);
-        let has_forgotten = |ident| ledger.is_none_or(|ledger| ledger.has_forgotten(ident));
-        if session
-            .claim
-            .as_ref()
-            .is_some_and(|(ident, knew_more)| *knew_more || has_forgotten(ident))
-        {
+        let has_forgotten = |ident: &_| ledger.is_none_or(|ledger| ledger.has_forgotten(ident));
+        let claim = session.claim;
+        if claim.is_some_and(|claim| claim.knew_more || has_forgotten(&claim.ident)) {
             return Ok(());
         }
-        let claim = session.claim.as_ref().map(|(ident, _)| ident);
         // What was on its way for long is of a connection that the device has given up for another.
-        let is_of = |(ident, _): &(ClientIdent, bool)| {
-            claim.is_some_and(|claim| {
-                (claim.file_ident, claim.file_ident_salt)
-                    == (ident.file_ident, ident.file_ident_salt)
-            })
+        let is_known = |session: &Session| {
+            session.claim.zip(claim).is_some_and(|(later, claim)| later.is_of_file_of(&claim))
         };
-        let is_known = |session: &Session| session.claim.as_ref().is_some_and(is_of);
         let mut later = self.links.iter().filter(|(number, _)| **number > link);
         if later.any(|(_, watched)| watched.sessions.values().any(is_known)) {
             return Ok(());

@@ -425,6 +425,7 @@ async fn commits_go_on_while_a_checkpoint_is_made_and_the_end_waits_for_it() {
     commit(&committer, 3).await;
     let has_failed = committer.has_failed();
     drop(committer);
+    // Time to end too early, if it did: one that waits is found waiting however long this is.
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!thread.is_finished(), "it would leave the store half written");
     store.set_checkpoint(Checkpoint::Made);
