@@ -39,6 +39,7 @@
 //! can hold, names and values that are too long, nesting that is too deep.
 //!
 //! A class that a changeset erased, which no SDK does, is not named again by the same changeset.
+//! Erasing a class or a column reads and writes all objects that it was in.
 //!
 //! Four things are taken from devices and are not sent to them as they came. Where a changeset holds one,
 //! [`Applied::rewritten`] is the form to store and send:

@@ -1,15 +1,15 @@
 //! The classes of a realm and their columns: what objects are read and written by.
 //!
 //! Classes and columns are known by name on the wire and by id in storage. An id is never used twice in a
-//! realm, so a class or column that was erased and declared again starts without its old values, and
-//! objects need not be rewritten when columns come and go: a value that is absent is the column's default,
-//! a value whose column is gone is not read. Spec: applying, sections 3 and 4.
+//! realm, so a class or column that was erased and declared again starts without its old values. A value
+//! that is absent is the column's default, so objects need not be written again when a column comes.
+//! Spec: applying, sections 3 and 4.
 
 mod class;
 mod column;
 mod encoding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use class::{Class, ClassId, ClassKind};
 pub use column::{Column, ColumnId, Slot, ValueType};
@@ -75,8 +75,23 @@ impl Schema {
         })
     }
 
-    /// Whether objects may hold values of columns that are gone.
-    pub(crate) fn has_erased_columns(&self) -> bool {
-        self.classes.values().any(Class::has_erased_columns)
+    /// The classes whose objects can hold values of this class's columns: the class, and all that have it inside,
+    /// at whatever depth. Takes time in proportion to the columns of the realm.
+    pub(crate) fn holders(&self, class: ClassId) -> BTreeSet<ClassId> {
+        let mut around: BTreeMap<ClassId, Vec<ClassId>> = BTreeMap::new();
+        for outer in self.classes.values() {
+            for column in outer.columns().map(|(_, column)| column) {
+                if let ValueType::Embedded(inner) = column.value_type {
+                    around.entry(inner).or_default().push(outer.id());
+                }
+            }
+        }
+        let (mut holders, mut next) = (BTreeSet::new(), vec![class]);
+        while let Some(class) = next.pop() {
+            if holders.insert(class) {
+                next.extend(around.get(&class).into_iter().flatten());
+            }
+        }
+        holders
     }
 }

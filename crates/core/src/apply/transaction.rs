@@ -1,5 +1,6 @@
 //! Changesets in a row over one state of a realm, each as a whole or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{Changeset, Instruction, ObjectKey, Symbol, Target};
@@ -24,6 +25,8 @@ pub struct Transaction<'a, S> {
     /// The schema, once it differs from the base.
     changed: Option<Arc<Schema>>,
     objects: Overlay,
+    /// Classes whose objects are all touched.
+    touched: BTreeSet<ClassId>,
     undo: Vec<Undo>,
     /// Grows with each savepoint; what was saved in this epoch need not be saved again.
     epoch: u64,
@@ -75,6 +78,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             base: schema,
             changed: None,
             objects: Overlay::default(),
+            touched: BTreeSet::new(),
             undo: Vec::new(),
             epoch: 1,
             schema_saved: 0,
@@ -153,6 +157,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 None => (),
             }
         }
+        self.touched.clear();
         // What was saved since is forgotten, so it has to be saved again.
         self.epoch += 1;
     }
@@ -223,16 +228,18 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         Ok(rows)
     }
 
-    /// What the changesets changed, all in all.
-    pub fn finish(self) -> Changes {
+    /// What the changesets changed, all in all. How an object is stored follows from what it reads as, not from
+    /// how it came about.
+    pub fn finish(mut self) -> Changes {
+        // What it holds would be shared, and copied for being normalized.
+        self.undo.clear();
         let schema = self.changed.filter(|schema| **schema != *self.base);
         let current = schema.as_deref().unwrap_or(self.base);
-        let prune = current.has_erased_columns();
         let mut objects = Vec::new();
         for entry in self.objects.into_sorted().into_iter().filter(|entry| entry.touched) {
             let encoded = entry.object.map(|mut object| {
-                if prune && let Some(class) = class_of_row(current, &entry.row) {
-                    object.prune(current, class);
+                if let Some(class) = class_of_row(current, &entry.row) {
+                    object.normalize(current, class);
                 }
                 Bytes::from(object.encode())
             });
@@ -277,6 +284,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             }
             Instruction::EraseColumn { table, field } => {
                 schema_rules::erase_column(self.schema(), changeset, *table, *field)?;
+                self.touch_values(changeset, *table)?;
                 if let Some(class) = self.schema_mut().class_mut(changeset.text(*table)) {
                     class.remove_column(changeset.text(*field));
                 }
@@ -380,16 +388,30 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         if self.schema().is_link_target(class) {
             return Err(Fault::LinkTarget.into());
         }
-        let prefix = row_prefix(class);
-        let mut rows = self.store.rows(&prefix).map_err(StepError::Store)?;
-        rows.extend(self.objects.rows(&prefix).cloned());
-        for row in rows {
+        for row in self.rows(class).map_err(StepError::Store)? {
             let entry = self.load(row)?;
-            if self.objects.object(entry).is_some() {
-                *self.touch(entry) = None;
-            }
+            *self.touch(entry) = None;
         }
         self.schema_mut().remove_class(changeset.text(table));
+        Ok(())
+    }
+
+    /// Touches all objects that can hold values of a class's columns, so that they are stored anew, without the
+    /// column that goes.
+    fn touch_values(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
+        let class = schema_rules::existing(self.schema(), changeset, table)?.id();
+        // Whoever holds what holds the class holds the class, so the holders of a touched class are touched.
+        if self.touched.contains(&class) {
+            return Ok(());
+        }
+        for holder in self.schema().holders(class) {
+            if self.touched.insert(holder) {
+                for row in self.rows(holder).map_err(StepError::Store)? {
+                    let entry = self.load(row)?;
+                    self.touch(entry);
+                }
+            }
+        }
         Ok(())
     }
 

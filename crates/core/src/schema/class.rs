@@ -26,6 +26,8 @@ pub struct Class {
     name: Box<str>,
     kind: ClassKind,
     columns: BTreeMap<Box<str>, Column>,
+    /// The same by id.
+    by_id: BTreeMap<ColumnId, Column>,
     /// The name of the key's column.
     primary_key: Option<Box<str>>,
     /// The id that the next column gets.
@@ -39,6 +41,7 @@ impl Class {
             name: name.into(),
             kind,
             columns: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             primary_key: None,
             next_column: 0,
         }
@@ -52,7 +55,11 @@ impl Class {
     pub fn add_column(&mut self, name: &str, slot: Slot) -> &Column {
         let id = ColumnId(self.next_column);
         self.next_column = id.0.checked_add(1).expect("a column takes bytes of a changeset");
-        self.restore_column(name, id, slot)
+        let Slot { value_type, nullable, collection } = slot;
+        let column = Column { id, value_type, nullable, collection };
+        let previous = self.columns.insert(name.into(), column);
+        assert!(previous.is_none(), "a column is added once");
+        self.by_id.entry(id).or_insert(column)
     }
 
     /// Adds the column of the primary key.
@@ -68,7 +75,8 @@ impl Class {
 
     /// Removes a column; whether there was one. Never the primary key's.
     pub fn remove_column(&mut self, name: &str) -> bool {
-        !self.is_primary_key(name) && self.columns.remove(name).is_some()
+        !self.is_primary_key(name)
+            && self.columns.remove(name).and_then(|column| self.by_id.remove(&column.id)).is_some()
     }
 
     /// Its id.
@@ -89,7 +97,7 @@ impl Class {
     /// The name and column of the primary key, if objects have one.
     pub fn primary_key(&self) -> Option<(&str, &Column)> {
         let name = self.primary_key.as_deref()?;
-        Some((name, self.columns.get(name)?))
+        Some((name, self.column(name)?))
     }
 
     /// Whether this is the name of the primary key.
@@ -102,13 +110,14 @@ impl Class {
         self.columns.get(name)
     }
 
+    /// The column of this id, unless it was erased.
+    pub fn column_by_id(&self, id: ColumnId) -> Option<&Column> {
+        self.by_id.get(&id)
+    }
+
     /// All columns with their names, in the order of the names.
     pub fn columns(&self) -> impl ExactSizeIterator<Item = (&str, &Column)> {
         self.columns.iter().map(|(name, column)| (&**name, column))
-    }
-
-    pub(super) fn has_erased_columns(&self) -> bool {
-        self.columns.len() as u64 != u64::from(self.next_column)
     }
 
     pub(super) fn next_column(&self) -> u32 {
@@ -126,27 +135,18 @@ impl Class {
     ) -> Option<Self> {
         let mut class = Self::new(id, name, kind);
         class.next_column = next_column;
-        let mut ids = std::collections::BTreeSet::new();
         for (name, column) in columns {
             if column.id.0 >= next_column
-                || !ids.insert(column.id)
+                || class.by_id.insert(column.id, column).is_some()
                 || class.columns.insert(name, column).is_some()
             {
                 return None;
             }
         }
-        if let Some(id) = primary_key {
-            let (name, _) = class.columns.iter().find(|(_, column)| column.id == id)?;
+        if let Some(primary_key) = primary_key {
+            let (name, _) = class.columns.iter().find(|(_, column)| column.id == primary_key)?;
             class.primary_key = Some(name.clone());
         }
         Some(class)
-    }
-
-    fn restore_column(&mut self, name: &str, id: ColumnId, slot: Slot) -> &Column {
-        let Slot { value_type, nullable, collection } = slot;
-        let column = Column { id, value_type, nullable, collection };
-        let previous = self.columns.insert(name.into(), column);
-        assert!(previous.is_none(), "a column is added once");
-        &self.columns[name]
     }
 }

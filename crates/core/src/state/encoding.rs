@@ -6,6 +6,9 @@
 //! value  = tag, 1 byte   data
 //! ```
 //!
+//! A transaction stores no value that is its column's default, and none of a column that is gone, so that the
+//! bytes follow from what the object reads as.
+//!
 //! | tag | value | data |
 //! |---|---|---|
 //! | 0, 2, 3 | null, false, true | |

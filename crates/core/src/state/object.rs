@@ -1,6 +1,5 @@
 //! The values of one object, by column.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_protocol::changeset::{CollectionKind, Decimal, Timestamp};
@@ -43,17 +42,18 @@ impl Object {
         self.fields.iter().map(|(column, value)| (*column, value))
     }
 
-    /// Forgets the values of columns that are gone, here and in embedded objects.
-    pub(crate) fn prune(&mut self, schema: &Schema, class: &Class) {
-        let live: BTreeMap<_, _> = class.columns().map(|(_, column)| (column.id, column)).collect();
+    /// Brings the object into the form that it is stored in, which follows from what it reads as: without the
+    /// values of columns that are gone, and without those that are their column's default, here and in embedded
+    /// objects.
+    pub(crate) fn normalize(&mut self, schema: &Schema, class: &Class) {
         self.fields.retain_mut(|(id, value)| {
-            let Some(column) = live.get(id) else { return false };
+            let Some(column) = class.column_by_id(*id) else { return false };
             if let ValueType::Embedded(target) = column.value_type
                 && let Some(target) = schema.class_by_id(target)
             {
-                prune_embedded(value, schema, target);
+                normalize_embedded(value, schema, target);
             }
-            true
+            !column.is_default(value)
         });
     }
 
@@ -67,30 +67,31 @@ impl Object {
     }
 }
 
-/// Goes through the values of a column of embedded objects.
-fn prune_embedded(value: &mut Value, schema: &Schema, class: &Class) {
+/// Goes through what a column of embedded objects holds.
+fn normalize_embedded(value: &mut Value, schema: &Schema, class: &Class) {
     match value {
-        Value::Object(object) => Arc::make_mut(object).prune(schema, class),
+        Value::Object(object) => Arc::make_mut(object).normalize(schema, class),
         Value::List(list) => {
-            for index in 0..list.len() {
-                if let Some(Value::Object(object)) = list.get_mut(index) {
-                    Arc::make_mut(object).prune(schema, class);
-                }
-            }
+            list.iter_mut().for_each(|value| normalize_embedded(value, schema, class));
         }
         Value::Dictionary(dictionary) => {
-            let entries = dictionary.entries_mut();
-            for index in 0..entries.len() {
-                if let Some((_, Value::Object(object))) = entries.get_mut(index) {
-                    Arc::make_mut(object).prune(schema, class);
-                }
-            }
+            dictionary.values_mut().for_each(|value| normalize_embedded(value, schema, class));
         }
         _ => (),
     }
 }
 
 impl Column {
+    /// Whether the value reads as none does.
+    fn is_default(&self, value: &Value) -> bool {
+        match value {
+            // The empty ones have to be made.
+            Value::String(text) if !text.is_empty() => false,
+            Value::Binary(bytes) if !bytes.is_empty() => false,
+            _ => *value == self.default_value(),
+        }
+    }
+
     /// What an object holds in this column until something is written.
     pub fn default_value(&self) -> Value {
         match self.collection {

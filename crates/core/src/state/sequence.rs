@@ -58,6 +58,11 @@ impl<T: Clone> Sequence<T> {
         let (at, within) = self.locate(index);
         Arc::make_mut(self.chunks.get_mut(at)?).get_mut(within)
     }
+
+    /// All elements in order, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.chunks.iter_mut().flat_map(|chunk| Arc::make_mut(chunk).iter_mut())
+    }
 }
 
 impl<T> Sequence<T> {

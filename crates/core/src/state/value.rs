@@ -157,8 +157,8 @@ impl Dictionary {
         Self { entries }
     }
 
-    pub(super) fn entries_mut(&mut self) -> &mut Sequence<(Arc<str>, Value)> {
-        &mut self.entries
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.entries.iter_mut().map(|(_, value)| value)
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {

@@ -1,12 +1,13 @@
 //! Whatever changesets hold: each is applied as a whole or not at all, alone or among others.
 
 use bailiwick_protocol::changeset::{CollectionKind, KeyType, Payload};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::author::Author;
 use super::base;
 use crate::apply::{Changes, Transaction};
-use crate::state::State;
+use crate::state::{ObjectRow, State};
 
 /// What an author does next; much of it can fail.
 pub(super) type Step = fn(Author, u32) -> Author;
@@ -34,6 +35,8 @@ pub(super) const STEPS: &[Step] = &[
     },
     |author, n| author.set_insert("Task", "anyset", Payload::Int((n % 4).into())),
     |author, n| author.set_erase("Task", "anyset", Payload::Double((n % 4).into())),
+    |author, n| author.set_insert("Task", "set", text_or_null(n)),
+    |author, n| author.set_erase("Task", "set", text_or_null(n)),
     |author, n| author.update_link("Task", "next", "Task", (n % 3).into()),
     |author, _| author.update("Task", "part", Payload::ObjectValue),
     |author, _| author.update("Task", "part", Payload::Null),
@@ -51,6 +54,10 @@ pub(super) const STEPS: &[Step] = &[
     |author, n| author.erase_table(["Task", "Dog"][n as usize % 2]),
 ];
 
+fn text_or_null(n: u32) -> Payload {
+    if n.is_multiple_of(2) { Payload::Null } else { Payload::String("a".into()) }
+}
+
 fn changesets() -> impl Strategy<Value = Vec<Author>> {
     // Erasing classes and columns comes last in the table, and seldom.
     let step = (prop_oneof![9 => 0..STEPS.len() - 2, 1 => 0..STEPS.len()], any::<u32>());
@@ -60,6 +67,11 @@ fn changesets() -> impl Strategy<Value = Vec<Author>> {
     prop::collection::vec(changeset, 0..30)
 }
 
+/// The objects in their stored form.
+fn stored(state: &State) -> Vec<(ObjectRow, Bytes)> {
+    state.rows().map(|(row, object)| (row.clone(), object.clone())).collect()
+}
+
 /// What can be compared.
 fn finished(changes: &Changes) -> String {
     format!("{changes:?}")
@@ -67,7 +79,7 @@ fn finished(changes: &Changes) -> String {
 
 proptest! {
     /// A changeset that fails is as one that was never there, and one transaction for many changesets is as
-    /// many transactions.
+    /// many transactions, to the byte.
     #[test]
     fn a_failed_changeset_leaves_no_trace(changesets in changesets()) {
         let base = base();
@@ -90,6 +102,7 @@ proptest! {
         let mut together = base.clone();
         prop_assert_eq!(finished(&only_good.finish()), finished(&changes));
         together.commit(changes);
+        prop_assert_eq!(stored(&together), stored(&alone));
         prop_assert_eq!(together, alone);
     }
 
@@ -118,7 +131,7 @@ proptest! {
         prop_assert_eq!(finished(&transaction.finish()), applied([&first, &third]));
     }
 
-    /// The form for devices has the same effect, and needs no other form.
+    /// The form for devices has the same effect, to the byte, and needs no other form.
     #[test]
     fn what_devices_get_has_the_same_effect(changesets in changesets()) {
         let (mut server, mut device) = (base(), base());
@@ -128,6 +141,7 @@ proptest! {
                 prop_assert!(device.apply(sent).is_ok_and(|applied| applied.rewritten.is_none()));
             }
         }
+        prop_assert_eq!(stored(&server), stored(&device));
         prop_assert_eq!(server, device);
     }
 
