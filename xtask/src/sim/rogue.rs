@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::app::Memory;
 use super::choices::Choices;
 pub(crate) use changesets::unsound;
-use changesets::{Flaw, distorted, flawed, guess, sound};
+use changesets::{Flaw, distorted, flawed, guess, removal, sound};
 
 /// A program of its own making, with the token of a user.
 #[derive(Debug)]
@@ -160,6 +160,7 @@ impl Rogue {
         for _ in 0..=choices.below(3) {
             let key = i64::try_from(1 + (choices.number() >> 20)).expect("it is positive");
             let changeset = match choices.below(10) {
+                0..=1 if is_good => removal(key, choices).encode().into(),
                 _ if is_good => sound(key, choices).encode().into(),
                 0..=2 if gossip.spares => sound(-key, choices).encode().into(),
                 0..=2 => flawed(key, *choices.pick(&Flaw::ALL)).encode().into(),

@@ -68,11 +68,13 @@ pub enum Met {
     IntruderRefused,
     /// What a rogue had uploaded became part of a history that others read.
     RogueCommitted,
+    /// A class or a field was removed from a partition that others read.
+    ClassRemoved,
 }
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::DayPassed,
         Self::WeeksAway,
         Self::TokenRefused,
@@ -103,6 +105,7 @@ impl Met {
         Self::OldProtocol,
         Self::IntruderRefused,
         Self::RogueCommitted,
+        Self::ClassRemoved,
     ];
 }
 

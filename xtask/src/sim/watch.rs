@@ -83,14 +83,6 @@ struct Claim {
     knew_more: bool,
 }
 
-impl Claim {
-    /// Whether another one is about the same client file.
-    fn is_of_file_of(&self, other: &Self) -> bool {
-        let file = |claim: &Self| (claim.ident.file_ident, claim.ident.file_ident_salt);
-        file(self) == file(other)
-    }
-}
-
 impl Watch {
     pub(crate) fn new(tally: SharedTally) -> Self {
         Self { tally, ..Self::default() }
@@ -260,10 +252,10 @@ impl Watch {
             }
             ServerMessage::Download(download) => self.download(link, &download),
             ServerMessage::JsonError(error) if error.body().action == Action::ClientReset => {
-                self.demand_reset(link, error.session(), &error.body().message)
+                self.demand_reset(link, error.session(), &error.body().message, circumstances)
             }
             ServerMessage::Error(error) if resets(error.code()) => {
-                self.demand_reset(link, error.session(), error.text())
+                self.demand_reset(link, error.session(), error.text(), circumstances)
             }
             ServerMessage::JsonError(error) if watched.honesty == Honesty::Honest => {
                 self.check_excuse(link, error.code(), &error.body().message, circumstances)
@@ -277,24 +269,24 @@ impl Watch {
 
     /// A device has to reset only if it knows what a restored server does not: the server may have learnt as much again
     /// since, but not the same.
-    fn demand_reset(&self, link: u64, session: SessionIdent, text: &str) -> Result<(), Violation> {
+    fn demand_reset(
+        &self,
+        link: u64,
+        session: SessionIdent,
+        text: &str,
+        circumstances: &Circumstances,
+    ) -> Result<(), Violation> {
         let Some(watched) = self.links.get(&link) else { return Ok(()) };
         let Some(session) = watched.sessions.get(&session) else { return Ok(()) };
-        if watched.honesty == Honesty::Rogue || session.is_ending {
+        // What has been on its way for long may be of a connection that the device has given up for another.
+        let is_heard = !session.is_ending && circumstances.is_device_there;
+        if watched.honesty == Honesty::Rogue || !is_heard {
             return Ok(());
         }
         let ledger = self.ledgers.get(&session.partition);
         let has_forgotten = |ident: &_| ledger.is_none_or(|ledger| ledger.has_forgotten(ident));
         let claim = session.claim;
         if claim.is_some_and(|claim| claim.knew_more || has_forgotten(&claim.ident)) {
-            return Ok(());
-        }
-        // What was on its way for long is of a connection that the device has given up for another.
-        let is_known = |session: &Session| {
-            session.claim.zip(claim).is_some_and(|(later, claim)| later.is_of_file_of(&claim))
-        };
-        let mut later = self.links.iter().filter(|(number, _)| **number > link);
-        if later.any(|(_, watched)| watched.sessions.values().any(is_known)) {
             return Ok(());
         }
         let message = format!("a device that is {claim:?} has to reset for no reason: {text}");
@@ -313,7 +305,7 @@ impl Watch {
         let is_taken_over = watched.sessions.values().any(|session| {
             session.bound.is_some_and(|(file, _)| {
                 let holder = self.holders.get(&(session.partition.clone(), file));
-                holder.is_some_and(|holder| *holder > link)
+                holder.is_some_and(|holder| *holder != link)
             })
         });
         let silence = circumstances.now.saturating_sub(watched.heard_at);

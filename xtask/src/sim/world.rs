@@ -86,6 +86,8 @@ enum Backup {
 struct Site {
     device: Device,
     link: Option<u64>,
+    /// The access token that the connection was made with is good until then.
+    link_access_until: Time,
     /// Which attempt to connect is under way.
     attempt: u64,
     /// There is no network before.
@@ -331,6 +333,7 @@ impl Site {
             off_until: Time::ZERO,
             off_since: Time::ZERO,
             login: None,
+            link_access_until: Time::ZERO,
             skew_ms: 0,
             sync_latency: Duration::ZERO,
             flushed_at: Time::ZERO,

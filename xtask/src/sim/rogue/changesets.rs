@@ -65,11 +65,16 @@ const CLASS: &str = "Rogue";
 const KEY: &str = "_id";
 const COUNT: &str = "count";
 const TEXTS: &str = "texts";
+/// A field and a class that are removed now and then. What is wrong with a changeset must not be there, since it would
+/// be gone with them.
+const PASSING: &str = "passing";
 
 /// A changeset that anybody may upload: it makes an object of this key, which no other changeset has.
 pub(super) fn sound(key: i64, choices: &mut Choices) -> Changeset {
     let mut draft = Draft::new(key);
+    draft.pass();
     draft.update(COUNT, Payload::Int(1));
+    draft.update(PASSING, Payload::Int(1));
     for position in 0..choices.below(4) {
         draft.insert(position, position);
     }
@@ -77,6 +82,19 @@ pub(super) fn sound(key: i64, choices: &mut Choices) -> Changeset {
     draft.create(CLASS, ObjectKey::Int(0));
     let target = Target { object: ObjectKey::Int(0), ..draft.target(COUNT) };
     draft.push(Instruction::AddInteger { target, value: 1 });
+    draft.changeset
+}
+
+/// A changeset that anybody may upload, and that removes a class, or a field of one.
+pub(super) fn removal(key: i64, choices: &mut Choices) -> Changeset {
+    let mut draft = Draft::new(key);
+    draft.pass();
+    let (table, passing) = (draft.intern(CLASS), draft.intern(PASSING));
+    draft.push(match choices.below(3) {
+        0 => Instruction::EraseTable { table: passing },
+        1 => Instruction::EraseColumn { table: passing, field: passing },
+        _ => Instruction::EraseColumn { table, field: passing },
+    });
     draft.changeset
 }
 
@@ -120,8 +138,8 @@ pub(super) fn flawed(key: i64, flaw: Flaw) -> Changeset {
             let key = draft.intern("a text");
             draft.create(CLASS, ObjectKey::String(key));
         }
-        Flaw::OtherKey => draft.declare(KeyType::String),
-        Flaw::OtherColumn => draft.column(COUNT, TypeCode::String, CollectionKind::Single),
+        Flaw::OtherKey => draft.declare(CLASS, KeyType::String),
+        Flaw::OtherColumn => draft.column(CLASS, COUNT, TypeCode::String, CollectionKind::Single),
         Flaw::ValueType => draft.update(COUNT, Payload::Bool(true)),
         Flaw::Null => draft.update(COUNT, Payload::Null),
         Flaw::KeyWritten => draft.update(KEY, Payload::Int(1)),
@@ -165,22 +183,38 @@ impl Draft {
     /// Declares the class of rogues, and makes an object of it.
     fn new(key: i64) -> Self {
         let mut draft = Self { changeset: Changeset::default(), key };
-        draft.declare(KeyType::Int);
-        draft.column(COUNT, TypeCode::Int, CollectionKind::Single);
-        draft.column(TEXTS, TypeCode::String, CollectionKind::List);
+        draft.declare(CLASS, KeyType::Int);
+        draft.column(CLASS, COUNT, TypeCode::Int, CollectionKind::Single);
+        draft.column(CLASS, TEXTS, TypeCode::String, CollectionKind::List);
         draft.create(CLASS, ObjectKey::Int(key));
         draft
     }
 
-    fn declare(&mut self, key_type: KeyType) {
-        let (table, field) = (self.intern(CLASS), self.intern(KEY));
+    /// Makes what may be removed.
+    fn pass(&mut self) {
+        self.column(CLASS, PASSING, TypeCode::Int, CollectionKind::Single);
+        self.declare(PASSING, KeyType::Int);
+        self.column(PASSING, PASSING, TypeCode::Int, CollectionKind::Single);
+        self.create(PASSING, ObjectKey::Int(self.key));
+        let target = Target { table: self.intern(PASSING), ..self.target(PASSING) };
+        self.push(Instruction::AddInteger { target, value: 1 });
+    }
+
+    fn declare(&mut self, class: &str, key_type: KeyType) {
+        let (table, field) = (self.intern(class), self.intern(KEY));
         let kind = TableKind::TopLevel(KeySpec { field, key_type, nullable: false });
         self.push(Instruction::AddTable { table, kind });
     }
 
-    fn column(&mut self, field: &str, column_type: TypeCode, collection: CollectionKind) {
+    fn column(
+        &mut self,
+        class: &str,
+        field: &str,
+        column_type: TypeCode,
+        collection: CollectionKind,
+    ) {
         let column = AddColumn {
-            table: self.intern(CLASS),
+            table: self.intern(class),
             field: self.intern(field),
             column_type,
             nullable: false,
@@ -242,6 +276,7 @@ mod tests {
             assert!(!taken, "{flaw:?}");
         }
         for key in 20..40 {
+            let _ = state.apply(&removal(key, &mut choices)).unwrap();
             if let Ok(changeset) = Changeset::decode(&distorted(key, &mut choices)) {
                 let _ = state.apply(&changeset);
                 assert_eq!(unsound(&state), None);

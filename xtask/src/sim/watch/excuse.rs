@@ -16,6 +16,8 @@ pub(crate) struct Circumstances {
     pub(crate) is_ending: bool,
     /// The login of the connection may have ended.
     pub(crate) may_be_logged_out: bool,
+    /// The device has not given up the connection.
+    pub(crate) is_device_there: bool,
     /// So little may wait in a partition that it is too much now and then.
     pub(crate) is_scarce: bool,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Circumstances {
 pub(super) struct Past {
     /// The longest time without a message: what the server decided then may leave after the next one has come.
     pub(super) longest_silence: Duration,
-    /// A client file of it is on a later connection, too.
+    /// Another connection has proved to be a client file of it since.
     pub(super) is_taken_over: bool,
 }
 
@@ -36,7 +38,7 @@ pub(super) fn is_true(
     past: Past,
     circumstances: &Circumstances,
 ) -> bool {
-    let Circumstances { now: _, idle_timeout, is_ending, may_be_logged_out, is_scarce } =
+    let Circumstances { idle_timeout, is_ending, may_be_logged_out, is_scarce, .. } =
         *circumstances;
     match (code, text) {
         (ErrorCode::ConnectionClosed, "another connection has bound the client file") => {

@@ -112,13 +112,14 @@ impl World {
         if known.standing != Standing::There {
             return Ok(false);
         }
-        let (access_until, last_link) = (known.login.access_until, known.last_link);
+        let last_link = known.last_link;
         let is_ended = self.server.log_out(now, &known.login);
         known.standing = if is_ended { Standing::Ended } else { Standing::Unknown };
         // A connection from before this login is of another, which may be there again since a restore.
         let link = site.link.filter(|link| *link > last_link);
         if is_ended && let Some(link) = link {
-            let checked_at = access_until.max(now) + self.plan.limits.access_check_interval;
+            let access_until = site.link_access_until.max(now);
+            let checked_at = access_until + self.plan.limits.access_check_interval;
             self.agenda.put(checked_at + ENDING, Event::Outlawed(link));
         }
         if choices.one_in(3) {
@@ -178,6 +179,7 @@ impl World {
                 return Err(Violation::new(Check::Isolation, message));
             }
             self.sites[device].link = Some(*number);
+            self.sites[device].link_access_until = known.login.access_until;
             if version.number() < 8 {
                 self.tally.meet(Met::OldProtocol);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bailiwick_client::session::{ConnectError, Disconnect, Input};
 use bailiwick_core::history::Entry;
 use bailiwick_core::partition::PartitionValue;
+use bailiwick_protocol::changeset::{Changeset, Instruction};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
@@ -224,7 +225,8 @@ impl World {
 
     /// What may make the server let go of a connection now.
     fn circumstances(&self, number: u64) -> Circumstances {
-        let device = self.links.get(&number).and_then(|link| match link.peer {
+        let link = self.links.get(&number);
+        let device = link.and_then(|link| match link.peer {
             Peer::Device(device) => Some(device),
             Peer::Rogue(_) => None,
         });
@@ -232,6 +234,7 @@ impl World {
             now: self.now(),
             idle_timeout: self.server.idle_timeout(),
             is_ending: !self.server.is_working(),
+            is_device_there: link.is_some_and(|link| link.is_device_there),
             is_scarce: self.plan.limits.max_backlog_len < 1 << 20,
             may_be_logged_out: device.is_none_or(|device| self.may_have_ended(device, number)),
         }
@@ -297,6 +300,16 @@ impl World {
         let is_rogue = |file: &FileLog| self.rogues.iter().any(|rogue| rogue.user == file.user);
         if is_shared && file.is_some_and(is_rogue) {
             self.tally.meet(Met::RogueCommitted);
+            let removes = |instruction: &Instruction| {
+                matches!(
+                    instruction,
+                    Instruction::EraseTable { .. } | Instruction::EraseColumn { .. }
+                )
+            };
+            let changeset = Changeset::decode(&entry.changeset);
+            if changeset.is_ok_and(|it| it.instructions.iter().any(removes)) {
+                self.tally.meet(Met::ClassRemoved);
+            }
         }
     }
 
