@@ -25,8 +25,8 @@ use super::choices::Choices;
 use super::partition::PARTITION_KEY;
 use super::tally::{Met, SharedTally};
 use super::violation::{Check, Violation};
-pub(crate) use excuse::Circumstances;
 use excuse::Past;
+pub(crate) use excuse::{Circumstances, Listener};
 pub(crate) use ledger::FileLog;
 use ledger::Ledger;
 
@@ -279,7 +279,7 @@ impl Watch {
         let Some(watched) = self.links.get(&link) else { return Ok(()) };
         let Some(session) = watched.sessions.get(&session) else { return Ok(()) };
         // What has been on its way for long may be of a connection that the device has given up for another.
-        let is_heard = !session.is_ending && circumstances.is_device_there;
+        let is_heard = !session.is_ending && circumstances.listener == Listener::There;
         if watched.honesty == Honesty::Rogue || !is_heard {
             return Ok(());
         }

@@ -16,10 +16,17 @@ pub(crate) struct Circumstances {
     pub(crate) is_ending: bool,
     /// The login of the connection may have ended.
     pub(crate) may_be_logged_out: bool,
-    /// The device has not given up the connection.
-    pub(crate) is_device_there: bool,
+    pub(crate) listener: Listener,
     /// So little may wait in a partition that it is too much now and then.
     pub(crate) is_scarce: bool,
+}
+
+/// Whether what is sent to a device can matter to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    There,
+    /// It has given up the connection.
+    Gone,
 }
 
 /// What is known of a connection from its messages.

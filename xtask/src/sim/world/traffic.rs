@@ -20,7 +20,7 @@ use crate::sim::server::{Output, Server};
 use crate::sim::tally::Met;
 use crate::sim::trace::Kind;
 use crate::sim::violation::{Check, Violation};
-use crate::sim::watch::{Circumstances, FileLog, Honesty};
+use crate::sim::watch::{Circumstances, FileLog, Honesty, Listener};
 
 impl World {
     /// An attempt to connect ends.
@@ -234,7 +234,10 @@ impl World {
             now: self.now(),
             idle_timeout: self.server.idle_timeout(),
             is_ending: !self.server.is_working(),
-            is_device_there: link.is_some_and(|link| link.is_device_there),
+            listener: match link {
+                Some(link) if link.is_device_there => Listener::There,
+                _ => Listener::Gone,
+            },
             is_scarce: self.plan.limits.max_backlog_len < 1 << 20,
             may_be_logged_out: device.is_none_or(|device| self.may_have_ended(device, number)),
         }
