@@ -41,7 +41,7 @@ struct Regression {
     faults: &'static [Fault],
 }
 
-const REGRESSIONS: [Regression; 5] = [
+const REGRESSIONS: [Regression; 8] = [
     // The server: `accounts_that_cannot_be_changed_end_the_server_at_once`.
     Regression {
         name: "the server went on after a login had stopped the store, and answered nothing for ever",
@@ -90,6 +90,27 @@ const REGRESSIONS: [Regression; 5] = [
         seeds: &[4_046_353],
         steps: 436,
         faults: &[Fault::Stall, Fault::TokenExpiry, Fault::Pause],
+    },
+    // The server: `what_brings_nothing_new_but_a_cursor_takes_no_memory`.
+    Regression {
+        name: "a backlog full of uploads that brought nothing turned away whoever would have emptied it",
+        seeds: &[2777],
+        steps: 448,
+        faults: &[],
+    },
+    // The core: `what_reads_the_same_is_stored_as_the_same_bytes`.
+    Regression {
+        name: "a collection that was touched to no effect was stored, and the form for devices did not touch it",
+        seeds: &[14_548],
+        steps: 1096,
+        faults: &Fault::ALL,
+    },
+    // The core: `values_of_erased_columns_are_gone_at_once`.
+    Regression {
+        name: "a row kept the values of an erased column until it was written again",
+        seeds: &[5118],
+        steps: 236,
+        faults: &[Fault::Away, Fault::Rogue],
     },
 ];
 
