@@ -235,12 +235,12 @@ pub(super) fn has_mark(state: &State, mark: i64) -> bool {
 /// The sum that a device has in a state.
 pub(super) fn total(state: &State, device: usize) -> i64 {
     let class = state.schema().class("Total").unwrap();
-    let column = class.column("count").unwrap().id;
+    let column = class.column("count").unwrap();
     let key = PrimaryKey::Int(i64::try_from(device).unwrap());
     let objects = state.objects(class.id()).unwrap();
     let (_, total) = objects.into_iter().find(|(found, _)| *found == key).unwrap();
-    match total.get(column) {
-        Some(bailiwick_core::state::Value::Int(count)) => *count,
+    match total.get(column.id).cloned().unwrap_or_else(|| column.default_value()) {
+        bailiwick_core::state::Value::Int(count) => count,
         other => panic!("the total of device {device} is {other:?}"),
     }
 }
