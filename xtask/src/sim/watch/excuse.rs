@@ -62,3 +62,54 @@ pub(super) fn is_true(
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Circumstances = Circumstances {
+        now: Time::ZERO,
+        idle_timeout: Duration::from_secs(10),
+        is_ending: false,
+        may_be_logged_out: false,
+        listener: Listener::There,
+        is_scarce: false,
+    };
+    const NOTHING: Past = Past { longest_silence: Duration::from_secs(9), is_taken_over: false };
+
+    /// A reason is not true as a rule, nor where all the others are, but where it is.
+    fn check(code: ErrorCode, text: &str, change: fn(&mut Past, &mut Circumstances)) {
+        let changes: [fn(&mut Past, &mut Circumstances); 4] = [
+            |past, _| past.is_taken_over = true,
+            |past, _| past.longest_silence = Duration::from_secs(10),
+            |_, circumstances| circumstances.may_be_logged_out = true,
+            |_, circumstances| circumstances.is_scarce = true,
+        ];
+        let is_true = |change: fn(&mut Past, &mut Circumstances)| {
+            let (mut past, mut circumstances) = (NOTHING, NEVER);
+            change(&mut past, &mut circumstances);
+            is_true(code, text, past, &circumstances)
+        };
+        assert!(!is_true(|_, _| ()), "{text}");
+        assert!(is_true(change), "{text}");
+        assert!(changes.into_iter().filter(|change| is_true(*change)).count() <= 1, "{text}");
+    }
+
+    #[test]
+    fn each_reason_is_believed_only_where_it_is_true() {
+        let closed = ErrorCode::ConnectionClosed;
+        check(closed, "another connection has bound the client file", |past, _| {
+            past.is_taken_over = true;
+        });
+        check(closed, "nothing was heard for too long", |past, _| {
+            past.longest_silence = Duration::from_secs(10);
+        });
+        check(closed, "the login session has ended", |_, it| it.may_be_logged_out = true);
+        check(closed, "too many uploads are waiting in this partition", |_, it| {
+            it.is_scarce = true;
+        });
+        for code in [closed, ErrorCode::OtherSessionError] {
+            check(code, "the server is restarting", |_, it| it.is_ending = true);
+        }
+    }
+}
