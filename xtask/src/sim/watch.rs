@@ -250,7 +250,9 @@ impl Watch {
                 watched.sessions.remove(&unbound.session);
                 Ok(())
             }
-            ServerMessage::Download(download) => self.download(link, &download),
+            ServerMessage::Download(download) => {
+                self.download(link, &download, circumstances.listener)
+            }
             ServerMessage::JsonError(error) if error.body().action == Action::ClientReset => {
                 self.demand_reset(link, error.session(), &error.body().message, circumstances)
             }
@@ -348,7 +350,12 @@ impl Watch {
         }
     }
 
-    fn download(&mut self, link: u64, download: &Download) -> Result<(), Violation> {
+    fn download(
+        &mut self,
+        link: u64,
+        download: &Download,
+        listener: Listener,
+    ) -> Result<(), Violation> {
         let header = &download.header;
         let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
         let session = watched.sessions.get_mut(&header.session);
@@ -396,7 +403,11 @@ impl Watch {
         }
         drop(expected);
         *cursor = header.download_cursor;
-        ledger.acknowledged(*file, header.upload_cursor)
+        match listener {
+            Listener::There => ledger.acknowledged(*file, header.upload_cursor),
+            // It had to wait until the connection took it, and the next one may be further.
+            Listener::Gone => Ok(()),
+        }
     }
 }
 
