@@ -1,5 +1,6 @@
 //! Looks at every message and every commit: what must always be true.
 
+mod download;
 mod excuse;
 pub(crate) mod ledger;
 mod older;
@@ -7,14 +8,13 @@ mod older;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use bailiwick_core::apply::FORGIVING_PROTOCOL;
 use bailiwick_core::partition::PartitionValue;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::ident::{FileIdent, Salt, SessionIdent};
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_protocol::message::{
-    ClientIdent, ClientMessage, Download, JsonError, ServerMessage, TextError, Upload,
+    ClientIdent, ClientMessage, JsonError, ServerMessage, TextError, Upload,
 };
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::DownloadCursor;
@@ -347,66 +347,6 @@ impl Watch {
             | (_, ErrorCode::OtherSessionError, Action::Transient) => Ok(()),
             (_, _, Action::ClientReset) if self.is_restored => Ok(()),
             _ => Err(Violation::new(Check::Honest, format!("an honest device is told {error:?}"))),
-        }
-    }
-
-    fn download(
-        &mut self,
-        link: u64,
-        download: &Download,
-        listener: Listener,
-    ) -> Result<(), Violation> {
-        let header = &download.header;
-        let Some(watched) = self.links.get_mut(&link) else { return Ok(()) };
-        let session = watched.sessions.get_mut(&header.session);
-        let Some(Session { partition, bound: Some((file, cursor)), .. }) = session else {
-            return Err(uninvited("DOWNLOAD", link, header.session));
-        };
-        let ledger = self.ledgers.get_mut(partition).expect("the client file is of it");
-        let plain = download.body.inflate(DEFAULT_MAX_PLAIN_LEN).map_err(|error| {
-            Violation::new(Check::Honest, format!("a DOWNLOAD cannot be read: {error}"))
-        })?;
-        let mut expected = ledger.check_download(*file, *cursor, header.download_cursor)?;
-        for entry in Download::entries(plain) {
-            let entry = entry.map_err(|error| {
-                Violation::new(Check::Honest, format!("a DOWNLOAD cannot be read: {error}"))
-            })?;
-            let version = entry.server_version;
-            if entry.origin_file_ident == *file {
-                let message = format!("client file {file} is sent its own {version}");
-                return Err(Violation::new(Check::OwnChanges, message));
-            }
-            let Some(known) = expected.next() else {
-                let message = format!("client file {file} is sent {version}, which is not next");
-                return Err(Violation::new(Check::Isolation, message));
-            };
-            if known.version.version != version {
-                let message = format!("instead of {} comes {version}", known.version.version);
-                return Err(Violation::new(Check::Cursors, message));
-            }
-            let is_same = if watched.version.number() < FORGIVING_PROTOCOL {
-                older::is_same(&known.changeset, &entry.changeset)
-            } else {
-                known.changeset == entry.changeset
-            };
-            if !is_same
-                || known.changeset.len() as u64 != entry.original_changeset_len
-                || known.origin_timestamp != entry.origin_timestamp
-            {
-                let message = format!("client file {file} is sent another {version} than is there");
-                return Err(Violation::new(Check::Isolation, message));
-            }
-        }
-        if let Some(missing) = expected.next() {
-            let message = format!("client file {file} is not sent {}", missing.version.version);
-            return Err(Violation::new(Check::Cursors, message));
-        }
-        drop(expected);
-        *cursor = header.download_cursor;
-        match listener {
-            Listener::There => ledger.acknowledged(*file, header.upload_cursor),
-            // It had to wait until the connection took it, and the next one may be further.
-            Listener::Gone => Ok(()),
         }
     }
 }

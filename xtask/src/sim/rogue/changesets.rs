@@ -103,7 +103,10 @@ pub(super) fn removal(key: i64, choices: &mut Choices) -> Changeset {
 pub(super) fn distorted(key: i64, choices: &mut Choices) -> Bytes {
     let sound = Bytes::from(sound(key, choices).encode());
     let distorted = super::mutated(&sound, choices);
-    let makes_unsound = |instruction: &Instruction| matches!(instruction, Instruction::CreateObject { object: ObjectKey::Int(key), .. } if *key < 0);
+    let makes_unsound = |instruction: &Instruction| match instruction {
+        Instruction::CreateObject { object: ObjectKey::Int(key), .. } => *key < 0,
+        _ => false,
+    };
     match Changeset::decode(&distorted) {
         Ok(changeset) if changeset.instructions.iter().any(makes_unsound) => sound,
         _ => distorted,
