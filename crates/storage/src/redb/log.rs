@@ -20,7 +20,7 @@
 use std::{io, iter};
 
 use bytes::Bytes;
-use flate2::Crc;
+use crc32fast::Hasher;
 use redb::StorageBackend;
 
 use super::error::Cause;
@@ -257,11 +257,11 @@ fn record_len(contents_len: usize) -> usize {
 }
 
 fn sum(parts: &[&[u8]]) -> u64 {
-    let mut crc = Crc::new();
+    let mut hasher = Hasher::new();
     for part in parts {
-        crc.update(part);
+        hasher.update(part);
     }
-    u64::from(crc.sum())
+    u64::from(hasher.finalize())
 }
 
 fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
