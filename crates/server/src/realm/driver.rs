@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_storage::store::{RealmKey, StorageError};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::RealmError;
 use super::actor::{Actor, Input, Output, Purpose};
 use super::command::{Bound, Channels, Command, ConnectionId, Identified, SessionEnd, Signal};
 use super::integration::{Computed, Given, Step, compute, random_salt};
 use super::read::Request;
-use super::registry::{RealmsConfig, Shared};
+use super::registry::Shared;
 
 /// One realm at work.
 #[derive(Debug)]
@@ -37,8 +37,10 @@ pub(super) struct Driver {
 struct State {
     actor: Actor<Channels>,
     holders: HashMap<FileIdent, Holder>,
-    /// Commands that the actor does not want yet.
-    waiting: VecDeque<Command>,
+    /// Commands that the actor does not want yet, and memory for what they bring.
+    waiting: VecDeque<(Command, OwnedSemaphorePermit)>,
+    /// Memory for what the actor has queued.
+    memory: OwnedSemaphorePermit,
     /// What the actor has to hear at once; kept for its room, as the next.
     inputs: VecDeque<Input<Channels>>,
     outputs: Vec<Output<Channels>>,
@@ -65,7 +67,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(100);
 impl Driver {
     /// Must be called within a tokio runtime.
     pub(super) fn new(key: RealmKey, shared: Arc<Shared>) -> Self {
-        let state = State::new(key.clone(), shared.config);
+        let state = State::new(key.clone(), &shared);
         Self {
             key,
             shared,
@@ -76,15 +78,17 @@ impl Driver {
         }
     }
 
-    /// Asks the actor for something; waits while too many others do. An actor that has panicked drops the command.
+    /// Asks the actor for something; waits while too many others do, and an upload while there is no memory for it.
+    /// An actor that has panicked drops the command.
     pub(super) async fn send(self: &Arc<Self>, command: Command) {
+        let memory = self.shared.take_memory(&command).await;
         let Ok(place) = self.room.acquire().await else { return };
         let step = self.state().and_then(|mut state| {
             if state.waiting.is_empty() && state.actor.wants_commands() {
-                self.command(&mut state, command)
+                self.command(&mut state, command, memory)
             } else {
                 place.forget();
-                state.waiting.push_back(command);
+                state.waiting.push_back((command, memory));
                 None
             }
         });
@@ -119,7 +123,7 @@ impl Driver {
     fn state(&self) -> Option<MutexGuard<'_, State>> {
         let lost = |poisoned: PoisonError<MutexGuard<'_, State>>| {
             self.room.close();
-            *poisoned.into_inner() = State::new(self.key.clone(), self.shared.config);
+            *poisoned.into_inner() = State::new(self.key.clone(), &self.shared);
         };
         self.state.lock().map_err(lost).ok()
     }
@@ -144,16 +148,22 @@ impl Driver {
         let mut state = self.state()?;
         let mut step = self.handle(&mut state, input);
         while state.actor.wants_commands()
-            && let Some(command) = state.waiting.pop_front()
+            && let Some((command, memory)) = state.waiting.pop_front()
         {
             self.room.add_permits(1);
-            step = self.command(&mut state, command).or(step);
+            step = self.command(&mut state, command, memory).or(step);
         }
         step
     }
 
-    fn command(self: &Arc<Self>, state: &mut State, command: Command) -> Option<Step> {
+    fn command(
+        self: &Arc<Self>,
+        state: &mut State,
+        command: Command,
+        memory: OwnedSemaphorePermit,
+    ) -> Option<Step> {
         let mut step = None;
+        state.memory.merge(memory);
         if let Command::Identify { file_ident, .. } = command
             && let Some(connection) = state.holders.get(&file_ident).and_then(Holder::lost)
         {
@@ -182,6 +192,7 @@ impl Driver {
             }
         }
         state.outputs = outputs;
+        state.give_memory_back();
         step
     }
 
@@ -304,14 +315,23 @@ impl Driver {
 }
 
 impl State {
-    fn new(key: RealmKey, config: RealmsConfig) -> Self {
+    fn new(key: RealmKey, shared: &Shared) -> Self {
         Self {
-            actor: Actor::new(key, config),
+            actor: Actor::new(key, shared.config),
             holders: HashMap::new(),
             waiting: VecDeque::new(),
+            memory: shared.no_memory(),
             inputs: VecDeque::new(),
             outputs: Vec::new(),
             step_began: Instant::now(),
+        }
+    }
+
+    /// Others may have what the actor has queued no more.
+    fn give_memory_back(&mut self) {
+        let unused = self.memory.num_permits().saturating_sub(self.actor.backlog_len());
+        if unused > 0 {
+            drop(self.memory.split(unused));
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bailiwick_protocol::ident::Salt;
 use bailiwick_storage::store::{RealmKey, Store};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::command::Command;
+use super::command::{Command, Queued};
 use super::committer::Committer;
 use super::driver::Driver;
 use crate::clock::Clock;
@@ -24,6 +24,8 @@ pub struct Realms {
 pub struct RealmsConfig {
     /// Bytes of memory for the uploads that one realm queues before it turns devices away.
     pub max_backlog_len: usize,
+    /// Bytes of memory for the uploads that all realms together queue, at most 4 GiB; more wait in the network.
+    pub max_total_backlog_len: u32,
     /// Bytes of changesets after which a DOWNLOAD ends.
     pub download_soft_limit: usize,
     /// How long an actor without anything to do stays.
@@ -46,6 +48,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     /// Bounds the threads that read old history from the disk.
     pub(super) reads: Semaphore,
+    /// Bytes of memory that are left for uploads, in all realms.
+    pub(super) memory: Arc<Semaphore>,
     actors: Mutex<HashMap<RealmKey, Arc<Driver>>>,
 }
 
@@ -56,6 +60,7 @@ impl Default for RealmsConfig {
     fn default() -> Self {
         Self {
             max_backlog_len: 256 << 20,
+            max_total_backlog_len: 512 << 20,
             download_soft_limit: 1 << 20,
             retire_after: Duration::from_secs(30),
         }
@@ -73,6 +78,10 @@ impl Realms {
     ) -> Self {
         let actors = Mutex::default();
         let reads = Semaphore::new(MAX_READS);
+        let max_permits = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
+        let max_total_backlog_len = config.max_total_backlog_len.min(max_permits);
+        let config = RealmsConfig { max_total_backlog_len, ..config };
+        let memory = Arc::new(Semaphore::new(max_total_backlog_len as usize));
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -81,6 +90,7 @@ impl Realms {
                 config,
                 clock,
                 reads,
+                memory,
                 actors,
             }),
         }
@@ -116,6 +126,12 @@ impl Realms {
         self.shared.actors().clear();
     }
 
+    /// Bytes that may still be queued, in all realms.
+    #[cfg(test)]
+    pub(super) fn memory_left(&self) -> usize {
+        self.shared.memory.available_permits()
+    }
+
     /// How many realms are open.
     pub fn open_count(&self) -> usize {
         self.shared.actors().len()
@@ -123,8 +139,8 @@ impl Realms {
 }
 
 impl RealmHandle {
-    /// Asks the realm for something; waits while too many others do. A realm that has failed drops the command, and
-    /// with it the sender of the answer.
+    /// Asks the realm for something; waits while too many others do, and an upload while too much is queued in all
+    /// realms. A realm that has failed drops the command, and with it the sender of the answer.
     pub async fn send(&self, command: Command) {
         self.driver.send(command).await;
     }
@@ -133,6 +149,23 @@ impl RealmHandle {
 impl Shared {
     fn actors(&self) -> MutexGuard<'_, HashMap<RealmKey, Arc<Driver>>> {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes memory for what a command brings; waits while there is not so much.
+    pub(super) async fn take_memory(&self, command: &Command) -> OwnedSemaphorePermit {
+        let Command::Upload(Queued { upload, .. }) = command else { return self.no_memory() };
+        let len = u32::try_from(upload.cost).unwrap_or(u32::MAX);
+        let len = len.min(self.config.max_total_backlog_len);
+        if len == 0 {
+            return self.no_memory();
+        }
+        let taken = Arc::clone(&self.memory).acquire_many_owned(len).await;
+        taken.expect("the semaphore is never closed")
+    }
+
+    pub(super) fn no_memory(&self) -> OwnedSemaphorePermit {
+        let nothing = Arc::clone(&self.memory).try_acquire_many_owned(0);
+        nothing.expect("nothing is always left, and the semaphore is never closed")
     }
 
     /// Forgets an actor that has nothing to do, unless somebody has got hold of it; whether it may end.

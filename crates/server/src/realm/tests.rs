@@ -3,6 +3,7 @@
 pub(super) mod device;
 mod store;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use bailiwick_protocol::version::{ClientVersion, ServerVersion};
 use bailiwick_storage::fault::{Fault, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::store::{Commit, RealmKey, Store};
+use futures_util::future::poll_immediate;
 use tokio::task::spawn_blocking;
 
 use super::*;
@@ -23,7 +25,11 @@ use store::{Checkpoint, TestStore};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn realms(store: Arc<impl Store>) -> Arc<Realms> {
-    let config = RealmsConfig { retire_after: Duration::from_millis(20), ..Default::default() };
+    realms_with(store, RealmsConfig::default())
+}
+
+fn realms_with(store: Arc<impl Store>, config: RealmsConfig) -> Arc<Realms> {
+    let config = RealmsConfig { retire_after: Duration::from_millis(20), ..config };
     let (committer, _) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
     let salt = random_salt().unwrap();
     Arc::new(Realms::new(store, committer, salt, config, Arc::new(SystemClock)))
@@ -287,6 +293,62 @@ async fn many_realms_share_a_commit() {
     let batches = store.batches()[before.len()..].to_vec();
     assert_eq!(batches.iter().sum::<usize>(), 50);
     assert!(batches.len() < 25, "{batches:?}");
+}
+
+/// Each upload of these devices costs one byte.
+#[tokio::test]
+async fn what_all_realms_queue_has_a_bound_beyond_which_uploads_wait() {
+    let store = Arc::new(TestStore::default());
+    let config = RealmsConfig { max_total_backlog_len: 5, ..RealmsConfig::default() };
+    let realms = realms_with(Arc::clone(&store), config);
+    let mut devices = Vec::new();
+    for number in 0..3 {
+        devices.push(Device::new(&realms, &format!("realm {number}"), number).await);
+    }
+    let [one, other, third] = &mut devices[..] else { unreachable!() };
+    store.hold();
+    for device in [&mut *one, &mut *other] {
+        // The first is integrated, the others gather.
+        for changeset in [schema(), item(1), item(2)] {
+            device.upload(&[changeset]).await;
+            device.barrier().await;
+        }
+    }
+    assert_eq!(realms.memory_left(), 1);
+    third.as_connection(9).send_upload(third, 9, item(9)).await;
+    assert_eq!(realms.memory_left(), 1, "what is not queued takes nothing");
+    one.upload(&[item(3)]).await;
+    assert_eq!(realms.memory_left(), 0);
+    {
+        let changesets = [schema()];
+        let mut upload = pin!(third.upload(&changesets));
+        assert!(poll_immediate(&mut upload).await.is_none(), "there is no room for it");
+        store.let_go();
+        within("there is room", upload).await;
+    }
+    for device in &mut devices {
+        device.acknowledged().await;
+    }
+    until("all of it is free again", || realms.memory_left() == 5).await;
+}
+
+#[tokio::test]
+async fn a_realm_that_has_failed_leaves_its_memory_to_others() {
+    let store = Arc::new(TestStore::default());
+    let config = RealmsConfig { max_total_backlog_len: 3, ..RealmsConfig::default() };
+    let realms = realms_with(Arc::clone(&store), config);
+    let mut device = Device::new(&realms, "realm", 1).await;
+    store.hold();
+    store.panic_at_commit();
+    for changeset in [schema(), item(1), item(2)] {
+        device.upload(&[changeset]).await;
+    }
+    until("a commit has come", || store.is_holding()).await;
+    device.barrier().await;
+    assert_eq!(realms.memory_left(), 1);
+    store.let_go();
+    within("the session ends", device.end()).await;
+    until("all of it is free again", || realms.memory_left() == 3).await;
 }
 
 #[tokio::test]
