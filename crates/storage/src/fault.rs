@@ -1,6 +1,6 @@
 //! A store that fails when told to, for tests of what stands on a store.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bailiwick_core::history::{ClientFile, Entry};
 use bailiwick_protocol::ident::FileIdent;
@@ -42,6 +42,7 @@ pub struct FaultyStore<S> {
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     state: Arc<Mutex<State>>,
+    has_gone_on: Arc<Condvar>,
 }
 
 /// When a call fails. Counts start with 1 for the next one; 0 never comes.
@@ -66,6 +67,7 @@ struct State {
     /// How many of the fault's calls are still to come, with the one that fails.
     left: u64,
     stopped: bool,
+    is_stalled: bool,
     reads: u64,
     commits: u64,
 }
@@ -92,7 +94,9 @@ impl<S> FaultyStore<S> {
         &self,
         write: impl FnOnce(&S) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let fault = self.faults.state().count_commit()?;
+        let stalled = |state: &mut State| state.is_stalled;
+        let state = self.faults.has_gone_on.wait_while(self.faults.state(), stalled);
+        let fault = state.unwrap_or_else(PoisonError::into_inner).count_commit()?;
         let Some(fault) = fault else { return write(&self.inner) };
         if let Fault::AfterCommit(_) = fault {
             write(&self.inner)?;
@@ -109,6 +113,17 @@ impl Faults {
         state.fault = Some(fault);
         let (Fault::Read(n) | Fault::BeforeCommit(n) | Fault::AfterCommit(n)) = fault;
         state.left = n;
+    }
+
+    /// Lets whoever writes wait, until [`go_on`](Self::go_on).
+    pub fn stall(&self) {
+        self.state().is_stalled = true;
+    }
+
+    /// The end of [`stall`](Self::stall).
+    pub fn go_on(&self) {
+        self.state().is_stalled = false;
+        self.has_gone_on.notify_all();
     }
 
     /// Lets the store go on after a write has failed, as if it were opened again.

@@ -259,6 +259,30 @@ fn what_stays_the_same_is_not_written() {
     assert!(changes.objects.is_empty(), "{changes:?}");
 }
 
+/// Otherwise an upload would keep a copy of the schema, or of a large object, for each of its changesets.
+#[test]
+fn going_back_over_many_changesets_takes_one_copy_of_what_they_change() {
+    let state = base();
+    let mut transaction = Transaction::new(state.schema(), &state);
+    let before = transaction.savepoint();
+    for n in 0..100 {
+        let author = Author::default().update("Task", "n", Payload::Int(n + 10));
+        let author = author.class(&format!("C{n}"), KeyType::Int);
+        let _ = transaction.apply_in_part(author.changeset()).unwrap();
+    }
+    assert_eq!(transaction.undo_count(), 2, "the object and the schema");
+    let refused = Author::default().update("Task", "n", Payload::Int(5)).update(
+        "Task",
+        "nothing",
+        Payload::Int(5),
+    );
+    let _ = transaction.apply_in_part(refused.changeset()).unwrap_err();
+    transaction.rollback_to(before);
+    let changes = transaction.finish();
+    assert!(changes.schema.is_none());
+    assert!(changes.objects.is_empty(), "{changes:?}");
+}
+
 #[test]
 fn a_class_is_erased_only_where_devices_survive_it() {
     let an = Author::default;

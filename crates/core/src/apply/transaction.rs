@@ -93,13 +93,25 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     /// The transaction is then as it was before.
     pub fn apply(&mut self, changeset: &Changeset) -> Result<Applied, ApplyError<S::Error>> {
         let before = self.savepoint();
+        self.apply_in_part(changeset).inspect_err(|_| self.rollback_to(before))
+    }
+
+    /// Applies a changeset as far as it can be: for who goes back to a savepoint before it if it is refused.
+    ///
+    /// What is needed to go back is kept once for all changesets since that savepoint, and not for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), but that what came before the instruction at fault is done.
+    pub fn apply_in_part(
+        &mut self,
+        changeset: &Changeset,
+    ) -> Result<Applied, ApplyError<S::Error>> {
         let rewriter = Some(Rewriter::new(changeset));
         let mut scope = Scope { changeset, rewriter, memory: &mut Memory::default() };
         for (index, instruction) in changeset.instructions.iter().enumerate() {
-            if let Err(error) = self.step(&mut scope, index, instruction) {
-                self.rollback_to(before);
-                return Err(refusal(changeset, index, instruction, error));
-            }
+            self.step(&mut scope, index, instruction)
+                .map_err(|error| refusal(changeset, index, instruction, error))?;
         }
         Ok(Applied { rewritten: scope.rewriter.and_then(Rewriter::finish) })
     }
@@ -140,6 +152,12 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     /// Makes all savepoints void, and forgets what they needed.
     pub fn forget_savepoints(&mut self) {
         self.undo.clear();
+    }
+
+    /// How much is kept for going back.
+    #[cfg(test)]
+    pub(crate) fn undo_count(&self) -> usize {
+        self.undo.len()
     }
 
     /// The point after the changesets so far.

@@ -210,7 +210,10 @@ where
         let savepoint = objects.savepoint();
         let mut step = Step { base, history, objects, result: &result, upload: &upload };
         match step.run(unseen) {
-            Ok(integrated) => integrated.add_to(&mut result, upload, base.now_ms),
+            Ok(integrated) => {
+                integrated.add_to(&mut result, upload, base.now_ms);
+                objects.forget_savepoints();
+            }
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Rejected(client_version, error)) => {
                 objects.rollback_to(savepoint);
@@ -396,7 +399,8 @@ where
         uploaded: &UploadedChangeset,
         changeset: &Changeset,
     ) -> Result<Option<Changeset>, Stop<H::Error>> {
-        match self.objects.apply(changeset) {
+        // A refusal is that of the whole upload, which is taken back.
+        match self.objects.apply_in_part(changeset) {
             Ok(applied) => Ok(applied.rewritten),
             Err(ApplyError::Refused(refusal)) => {
                 let at = Some(uploaded.cursor.client_version);

@@ -179,6 +179,11 @@ impl<C: Callers> Actor<C> {
         self.backlog_len
     }
 
+    /// The same with those of the step that runs.
+    pub fn uploads_len(&self) -> usize {
+        self.backlog_len + self.working.as_ref().map_or(0, |working| working.cost)
+    }
+
     fn on_command(&mut self, command: Command<C>, out: &mut Vec<Output<C>>) {
         match command {
             Command::Allocate { answer, .. } if self.allocations.len() >= MAX_ALLOCATIONS => {

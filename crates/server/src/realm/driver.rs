@@ -39,7 +39,7 @@ struct State {
     holders: HashMap<FileIdent, Holder>,
     /// Commands that the actor does not want yet, and memory for what they bring.
     waiting: VecDeque<(Command, OwnedSemaphorePermit)>,
-    /// Memory for what the actor has queued.
+    /// Memory for what the actor has queued and integrates.
     memory: OwnedSemaphorePermit,
     /// What the actor has to hear at once; kept for its room, as the next.
     inputs: VecDeque<Input<Channels>>,
@@ -277,22 +277,32 @@ impl Driver {
     fn compute_all(self: &Arc<Self>, mut step: Option<Step>) {
         while let Some(next) = step {
             let last_took = Duration::from_micros(self.last_took_us.load(Ordering::Relaxed));
-            if next.len() > QUICK_LEN || last_took > QUICK {
+            if next.len() > QUICK_LEN || next.reads_history() || last_took > QUICK {
                 return self.compute_elsewhere(next);
             }
             step = self.compute(next);
         }
     }
 
+    /// Computes a step where nobody waits for the thread, as soon as not too many others are computed. Not started if
+    /// the runtime ends: then nobody waits for it either.
     fn compute_elsewhere(self: &Arc<Self>, step: Step) {
         let driver = Arc::clone(self);
-        // Not started if the runtime ends: then nobody waits for it either.
-        drop(self.runtime.spawn_blocking(move || {
+        let steps = Arc::clone(&self.shared.steps);
+        let compute = move |place: OwnedSemaphorePermit| {
             let mut step = Some(step);
             while let Some(next) = step {
                 step = driver.compute(next);
             }
-        }));
+            drop(place);
+        };
+        match Arc::clone(&steps).try_acquire_owned() {
+            Ok(place) => drop(self.runtime.spawn_blocking(move || compute(place))),
+            Err(_) => drop(self.runtime.spawn(async move {
+                let place = steps.acquire_owned().await.expect("the semaphore is never closed");
+                tokio::task::spawn_blocking(move || compute(place));
+            })),
+        }
     }
 
     /// Computes a step; the one to be computed next, if it led to nothing that has to be committed.
@@ -327,9 +337,9 @@ impl State {
         }
     }
 
-    /// Others may have what the actor has queued no more.
+    /// Others may have what the actor has done with.
     fn give_memory_back(&mut self) {
-        let unused = self.memory.num_permits().saturating_sub(self.actor.backlog_len());
+        let unused = self.memory.num_permits().saturating_sub(self.actor.uploads_len());
         if unused > 0 {
             drop(self.memory.split(unused));
         }

@@ -116,6 +116,12 @@ impl Step {
     pub(super) fn len(&self) -> usize {
         self.uploads.values().map(PendingUpload::len).sum()
     }
+
+    /// Whether it has to read entries of the history that are not at hand: as many as there are.
+    pub(super) fn reads_history(&self) -> bool {
+        let oldest = self.uploads.values().filter_map(PendingUpload::base).min();
+        oldest.is_some_and(|base| base < self.concurrent.after)
+    }
 }
 
 impl Computed {

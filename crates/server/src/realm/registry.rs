@@ -1,7 +1,9 @@
 //! Finds the actor of a realm, or starts it.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use bailiwick_protocol::ident::Salt;
@@ -24,7 +26,8 @@ pub struct Realms {
 pub struct RealmsConfig {
     /// Bytes of memory for the uploads that one realm queues before it turns devices away.
     pub max_backlog_len: usize,
-    /// Bytes of memory for the uploads that all realms together queue, at most 4 GiB; more wait in the network.
+    /// Bytes of memory for the uploads that all realms together queue and integrate, at most 4 GiB; more wait in the
+    /// network.
     pub max_total_backlog_len: u32,
     /// Bytes of changesets after which a DOWNLOAD ends.
     pub download_soft_limit: usize,
@@ -50,17 +53,21 @@ pub(super) struct Shared {
     pub(super) reads: Semaphore,
     /// Bytes of memory that are left for uploads, in all realms.
     pub(super) memory: Arc<Semaphore>,
+    /// Bounds the steps that are computed at a time: decoded changesets take many times their length.
+    pub(super) steps: Arc<Semaphore>,
     actors: Mutex<HashMap<RealmKey, Arc<Driver>>>,
 }
 
 /// Threads that read old history at a time.
 const MAX_READS: usize = 32;
+/// Steps that may be computed at a time on the smallest machine; they wait for the disk now and then.
+const MIN_STEPS: usize = 4;
 
 impl Default for RealmsConfig {
     fn default() -> Self {
         Self {
             max_backlog_len: 256 << 20,
-            max_total_backlog_len: 512 << 20,
+            max_total_backlog_len: 1 << 30,
             download_soft_limit: 1 << 20,
             retire_after: Duration::from_secs(30),
         }
@@ -79,9 +86,11 @@ impl Realms {
         let actors = Mutex::default();
         let reads = Semaphore::new(MAX_READS);
         let max_permits = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
-        let max_total_backlog_len = config.max_total_backlog_len.min(max_permits);
+        let max_total_backlog_len = config.max_total_backlog_len.clamp(1, max_permits);
         let config = RealmsConfig { max_total_backlog_len, ..config };
         let memory = Arc::new(Semaphore::new(max_total_backlog_len as usize));
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let steps = Arc::new(Semaphore::new((2 * cores).max(MIN_STEPS)));
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -91,6 +100,7 @@ impl Realms {
                 clock,
                 reads,
                 memory,
+                steps,
                 actors,
             }),
         }
@@ -157,7 +167,7 @@ impl Shared {
         let len = u32::try_from(upload.cost).unwrap_or(u32::MAX);
         let len = len.min(self.config.max_total_backlog_len);
         if len == 0 {
-            return self.no_memory();
+            return self.no_memory(); // Without waiting for those who want some.
         }
         let taken = Arc::clone(&self.memory).acquire_many_owned(len).await;
         taken.expect("the semaphore is never closed")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
 use bailiwick_protocol::version::ServerVersion;
+use bailiwick_server::serve::ServeConfig;
 use bailiwick_storage::fault::{Fault, Faults, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::redb::RedbStore;
@@ -89,6 +90,30 @@ async fn a_device_that_leaves_is_forgotten() {
     device.open(1, HERE).await;
     let version = device.write(1, &[schema()]).await;
     device.acknowledged(1, version).await;
+}
+
+/// Who cannot be read from yet is not forgotten for that.
+#[tokio::test]
+async fn a_device_whose_upload_has_to_wait_is_sent_away_when_the_server_stops() {
+    let store = FaultyStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let config = |_: &mut _, config: &mut ServeConfig| config.realms.max_total_backlog_len = 1000;
+    let mut service = Service::on(Arc::new(store), config).await;
+    let mut device = service.connect(9).await;
+    device.open(1, HERE).await;
+    let version = device.write(1, &[schema()]).await;
+    device.acknowledged(1, version).await;
+    faults.stall();
+    for id in 0..20 {
+        device.write(1, &[item(id, &"x".repeat(200))]).await;
+    }
+    // Time to get as far as to wait: the device would be sent away without it as well.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    service.stop();
+    check_sent_away(&mut device).await;
+    drop(device);
+    faults.go_on();
+    service.stopped().await;
 }
 
 #[tokio::test]

@@ -115,6 +115,28 @@ async fn a_realm_that_is_overrun_sends_the_device_away() {
     }
 }
 
+#[tokio::test]
+async fn uploads_for_which_there_is_no_memory_yet_are_integrated_later() {
+    let service = Service::with(|_, config| config.realms.max_total_backlog_len = 1).await;
+    let mut devices = Vec::new();
+    for path in [HERE, HERE, r#""there""#] {
+        let mut device = service.connect(9).await;
+        device.open(1, path).await;
+        devices.push(device);
+    }
+    let mut last = Vec::new();
+    for device in &mut devices {
+        device.write(1, &[schema()]).await;
+        for id in 0..50 {
+            device.write(1, &[item(id, "x")]).await;
+        }
+        last.push(device.write(1, &[item(50, "x")]).await);
+    }
+    for (device, last) in devices.iter_mut().zip(last) {
+        device.acknowledged(1, last).await;
+    }
+}
+
 /// Pull, not push: what a device does not fetch stays on the disk.
 ///
 /// Runs in a process of its own, whose memory nothing else takes.

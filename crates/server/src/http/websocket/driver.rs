@@ -10,7 +10,7 @@ use bailiwick_protocol::message::{Body, ClientMessage, Upload};
 use bailiwick_protocol::protocol_version::ProtocolVersion;
 use bailiwick_protocol::version::ServerVersion;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, poll_immediate};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Sink, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -82,6 +82,8 @@ struct Driver<W> {
     sessions: HashMap<SessionIdent, Bound>,
     /// Answers and news that are to come.
     answers: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// An upload waits until its realm takes it; nothing is read meanwhile.
+    is_uploading: bool,
     writer: Writer<W>,
 }
 
@@ -106,6 +108,8 @@ enum Event {
     Signal(SessionKey, watch::Receiver<Signal>),
     /// The realm has let go of the session.
     Lost(SessionKey),
+    /// An upload that had to wait is queued.
+    Uploaded,
 }
 
 /// What a shorter message can inflate to takes next to no time.
@@ -131,6 +135,7 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
             start: Instant::now(),
             sessions: HashMap::new(),
             answers: FuturesUnordered::new(),
+            is_uploading: false,
             writer,
         }
     }
@@ -161,7 +166,7 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
                     Ok(Written::Other) => continue,
                     Err(error) => return self.lost(&error),
                 },
-                received = stream.next(), if self.endpoint.wants_messages() => {
+                received = stream.next(), if self.wants_messages() => {
                     Happened::Received(received)
                 }
                 Some(event) = self.answers.next() => Happened::Event(event),
@@ -192,6 +197,10 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
                 Happened::Received(Some(Err(error))) => return self.lost(&error),
             }
         }
+    }
+
+    fn wants_messages(&self) -> bool {
+        self.endpoint.wants_messages() && !(self.is_uploading && self.endpoint.is_open())
     }
 
     fn lost(&self, error: &Error) {
@@ -232,6 +241,7 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
                 let signal = Signal { head: ServerVersion::default(), end };
                 self.handle(Input::Signal(key, signal)).await;
             }
+            Event::Uploaded => self.is_uploading = false,
         }
     }
 
@@ -301,7 +311,12 @@ impl<W: Sink<Message, Error = Error> + Unpin> Driver<W> {
             }
             Request::Upload(key, upload) => {
                 let queued = Queued { connection: self.peer.connection, upload };
-                self.ask(key, Command::Upload(queued)).await;
+                let realm = self.bound(key)?.realm.clone();
+                let mut sending = async move { realm.send(Command::Upload(queued)).await }.boxed();
+                if poll_immediate(&mut sending).await.is_none() {
+                    self.is_uploading = true;
+                    self.answers.push(sending.map(|()| Event::Uploaded).boxed());
+                }
             }
             Request::Scan(key, file_ident, cursor) => {
                 let (answer, mut result) = oneshot::channel();

@@ -20,6 +20,8 @@ use crate::realm::{Chain, RealmError};
 pub(super) struct Working<C: Callers> {
     /// Who waits for its client files.
     pub(super) allocating: Vec<C::Allocate>,
+    /// The memory that its uploads take, in bytes.
+    pub(super) cost: usize,
     pub(super) phase: Phase,
 }
 
@@ -73,7 +75,8 @@ impl<C: Callers> Actor<C> {
         }
         step.concurrent = self.recent.excerpt(read_after);
         step.uploads = uploads;
-        self.working = Some(Working { allocating, phase: Phase::Computing });
+        let cost = step.uploads.values().map(|upload| upload.cost).sum();
+        self.working = Some(Working { allocating, cost, phase: Phase::Computing });
         out.push(Output::Compute(step));
     }
 
@@ -117,7 +120,7 @@ impl<C: Callers> Actor<C> {
     }
 
     pub(super) fn on_commit(&mut self, result: Result<(), CommitError>, out: &mut Vec<Output<C>>) {
-        let Some(Working { allocating, phase: Phase::Committing(step, committed) }) =
+        let Some(Working { allocating, phase: Phase::Committing(step, committed), .. }) =
             self.working.take()
         else {
             return;
@@ -141,7 +144,7 @@ impl<C: Callers> Actor<C> {
         result: Result<Records, RealmError>,
         out: &mut Vec<Output<C>>,
     ) {
-        let Some(Working { allocating, phase }) = self.working.take() else { return };
+        let Some(Working { allocating, phase, .. }) = self.working.take() else { return };
         match (phase, result) {
             (Phase::Checking(step, committed), Ok(records)) => {
                 let actual = records.loaded.map_or(0, |loaded| loaded.record.revision);
@@ -272,7 +275,7 @@ impl<C: Callers> Actor<C> {
         let allocations = step.allocations.into_iter().zip(allocating);
         let allocations = allocations.map(|(user_id, answer)| Allocation { user_id, answer });
         self.allocations.splice(0..0, allocations);
-        self.working = Some(Working { allocating: Vec::new(), phase: Phase::Reloading });
+        self.working = Some(Working { allocating: Vec::new(), cost: 0, phase: Phase::Reloading });
         let mut files: Vec<_> = self.files.keys().copied().collect();
         files.sort_unstable();
         let request = Request { realm: true, files, salts: Vec::new() };
