@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bailiwick_storage::account::{Accounts, Identity, LoginSession, User};
 use bailiwick_storage::store::StorageError;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::app::AppId;
 use crate::auth::ident::Ident;
@@ -27,7 +27,12 @@ pub struct Authenticator {
     key: TokenKey,
     anonymous_provider_id: Ident,
     failure: watch::Sender<bool>,
+    /// Bounds the threads that wait for the disk: they are also needed for everything else that blocks.
+    changes: Semaphore,
 }
+
+/// Changes of the accounts at a time; more wait without a thread.
+const MAX_CHANGES: usize = 16;
 
 /// What a successful login gives to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +108,8 @@ impl Authenticator {
             stored_ident(&*accounts, &format!("app/{app}/provider-id/anon-user"))?;
         let key = TokenKey::new(&secret, domain_id.to_string());
         let (failure, _) = watch::channel(false);
-        Ok(Self { accounts, key, anonymous_provider_id, failure })
+        let changes = Semaphore::new(MAX_CHANGES);
+        Ok(Self { accounts, key, anonymous_provider_id, failure, changes })
     }
 
     /// Turns true when a change of the accounts has failed: what the storage holds is not known until it is opened
@@ -244,6 +250,7 @@ impl Authenticator {
         change: impl FnOnce(&dyn Accounts) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, AuthError> {
         let failure = self.failure.clone();
+        let _place = self.changes.acquire().await.expect("the semaphore is never closed");
         self.on_accounts(move |accounts| {
             // As in a commit, a panic of the store is a failure of it.
             let changed = catch_unwind(AssertUnwindSafe(|| change(accounts)))

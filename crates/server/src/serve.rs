@@ -4,6 +4,7 @@
 //! what they have uploaded becomes durable, the store is closed.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,9 +14,8 @@ use axum::http::StatusCode;
 use bailiwick_protocol::message::limits::DEFAULT_MAX_PLAIN_LEN;
 use bailiwick_storage::account::Accounts;
 use bailiwick_storage::store::Store;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -45,9 +45,12 @@ pub struct ServeConfig {
     pub max_sessions: usize,
     /// The most requests at a time; more wait until one is answered.
     pub max_requests: usize,
+    /// How long a client may take to send the head of a request, from when it has connected or was answered.
+    pub header_timeout: Duration,
     /// The most devices that are connected at a time; more are told to come back later.
     pub max_devices: usize,
-    /// How long devices may take to leave when the server stops.
+    /// When the server stops: how long devices may take to leave, then what they have uploaded to become durable, and
+    /// then the store to be closed.
     pub drain_timeout: Duration,
 }
 
@@ -59,6 +62,7 @@ impl Default for ServeConfig {
             max_upload_len: DEFAULT_MAX_PLAIN_LEN,
             max_sessions: 1000,
             max_requests: 4096,
+            header_timeout: Duration::from_secs(30),
             max_devices: 65_536,
             drain_timeout: Duration::from_secs(10),
         }
@@ -87,7 +91,9 @@ pub struct Server {
     realms: Arc<Realms>,
     config: ServeConfig,
     stop: watch::Sender<bool>,
-    /// Closed when all WebSocket connections have ended.
+    /// Held by every connection.
+    alive: mpsc::Sender<()>,
+    /// Closed when all connections have ended.
     ended: mpsc::Receiver<()>,
     /// The storage, as commits and as changes of the accounts have found it.
     storage_failed: [watch::Receiver<bool>; 2],
@@ -100,12 +106,8 @@ pub struct Server {
 #[error("the storage has failed; mend what the log says, and start the server again")]
 pub struct StorageFailed;
 
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request may take from its head to the head of the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the last actors may take to end.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait after the system has refused a connection, since it will refuse the next one as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -149,12 +151,12 @@ impl Server {
             sessions: Arc::new(sessions),
             config: config.web_socket,
             stopping,
-            alive,
+            alive: alive.clone(),
             places: Arc::new(Semaphore::new(config.max_devices)),
         };
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT);
         let routes = router(&api, websocket::routes(sync)).layer(timeout);
-        Ok(Self { routes, realms, config, stop, ended, storage_failed, committer: thread })
+        Ok(Self { routes, realms, config, stop, alive, ended, storage_failed, committer: thread })
     }
 
     /// Serves until `stop` is ready, then ends cleanly: what devices have uploaded by then is durable.
@@ -167,24 +169,22 @@ impl Server {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StorageFailed> {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        builder.http2().timer(TokioTimer::new());
-        let graceful = GracefulShutdown::new();
+        // No HTTP/2: devices do not speak it without TLS.
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.config.header_timeout);
         let places = Arc::new(Semaphore::new(self.config.max_requests));
         let accept = async {
             loop {
                 let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
                 let (stream, peer) = accept(&listener).await;
-                let service = TowerToHyperService::new(self.routes.clone());
-                let connection =
-                    builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                let connection = graceful.watch(connection.into_owned());
+                let serving =
+                    serve(http.clone(), stream, self.routes.clone(), self.stop.subscribe());
+                let alive = self.alive.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%peer, error, "a connection failed");
+                    if let Err(error) = serving.await {
+                        tracing::debug!(%peer, %error, "a connection failed");
                     }
-                    drop(place);
+                    drop((place, alive));
                 });
             }
         };
@@ -202,21 +202,23 @@ impl Server {
             "stopping: devices are being sent away"
         );
         self.stop.send_replace(true);
-        drop(self.routes);
-        let leave = async {
-            graceful.shutdown().await;
-            // No message is ever sent: it ends when the last connection drops its end.
-            while self.ended.recv().await.is_some() {}
-        };
-        if tokio::time::timeout(self.config.drain_timeout, leave).await.is_err() {
+        drop((self.routes, self.alive));
+        // No message is ever sent: it ends when the last connection drops its end.
+        let leave = async { while self.ended.recv().await.is_some() {} };
+        let drain_timeout = self.config.drain_timeout;
+        if tokio::time::timeout(drain_timeout, leave).await.is_err() {
             tracing::warn!("some devices did not leave in time; their connections are cut");
         }
-        self.realms.drain().await;
+        if tokio::time::timeout(drain_timeout, self.realms.drain()).await.is_err() {
+            tracing::warn!(
+                "not all uploads could be integrated in time; none of the others was acknowledged, so their devices bring them again"
+            );
+        }
         self.realms.close();
         drop(self.realms);
         // The committer ends with the last actor; then the store is closed, and opens fast the next time.
         let closed = tokio::task::spawn_blocking(|| self.committer.join());
-        match tokio::time::timeout(CLOSE_TIMEOUT, closed).await {
+        match tokio::time::timeout(drain_timeout, closed).await {
             Ok(Ok(Ok(()))) => (),
             Ok(_) => {
                 tracing::error!(
@@ -230,6 +232,25 @@ impl Server {
         tracing::info!("stopped: everything that was acknowledged is stored");
         result
     }
+}
+
+/// Answers the requests of a connection until a device takes it over, or it ends; when the server stops, after the
+/// request that it is at.
+async fn serve(
+    http: http1::Builder,
+    stream: TcpStream,
+    routes: Router,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<(), hyper::Error> {
+    let service = TowerToHyperService::new(routes);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection.with_upgrades());
+    let stopped = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = stopped => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {

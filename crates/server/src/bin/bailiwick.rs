@@ -165,7 +165,7 @@ impl Serve {
             None if self.trust_forwarded => Addressing::FromProxy,
             None => Addressing::FromHost,
         };
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             let listener = TcpListener::bind(self.listen).await.with_context(|| {
                 format!("cannot listen at {}; choose another with --listen", self.listen)
             })?;
@@ -174,7 +174,10 @@ impl Serve {
             let server = Server::new(app, store, addressing, config)?;
             server.run(listener, told_to_stop()?).await?;
             Ok(())
-        })
+        });
+        // What still runs then has not been waited for on purpose.
+        runtime.shutdown_background();
+        result
     }
 }
 

@@ -126,7 +126,7 @@ impl Scheme {
     }
 }
 
-/// HTTP/1.1 names the host in a header, HTTP/2 in the address.
+/// The host that a request names, in its address if that is a whole one, or else in a header.
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     match uri.authority() {
         Some(authority) => parse_authority(authority.as_str()),

@@ -1,10 +1,17 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use bailiwick_storage::account::{Accounts, LoginSession, User};
+use bailiwick_storage::fault::FaultyStore;
+use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::store::StorageError;
 
 use crate::service::{LOGIN, PROFILE, SESSION, Service};
+
+/// How long anything may take; nothing comes near it unless something is wrong.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Accounts that keep secrets and nothing else.
 #[derive(Debug)]
@@ -46,6 +53,33 @@ async fn check(how: How) {
     }
     // Bad tokens are found out without the storage.
     broken.get(PROFILE, refresh).await.error(401, "InvalidSession");
+}
+
+/// Each login is flushed to the disk, and anybody may log in.
+#[tokio::test]
+async fn a_flood_of_logins_holds_up_nobody_who_has_logged_in() {
+    const FLOOD: usize = 600; // More than there are threads that may block.
+    let store = FaultyStore::new(MemoryStore::default());
+    let faults = store.faults();
+    let service = Arc::new(Service::new().on_accounts(Arc::new(store)));
+    let session = service.log_in().await;
+    faults.stall();
+    let log_in = || {
+        let service = Arc::clone(&service);
+        tokio::spawn(async move { service.log_in().await })
+    };
+    let flood: Vec<_> = (0..FLOOD).map(|_| log_in()).collect();
+    // They run on this thread, each as far as it gets.
+    for _ in 0..FLOOD {
+        tokio::task::yield_now().await;
+    }
+    let profile = service.get(PROFILE, Some(&session.access_token));
+    let profile = tokio::time::timeout(DEADLINE, profile).await;
+    faults.go_on();
+    profile.expect("it is answered").json(StatusCode::OK);
+    for login in flood {
+        login.await.unwrap();
+    }
 }
 
 impl Broken {

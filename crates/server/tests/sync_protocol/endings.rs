@@ -116,6 +116,25 @@ async fn a_device_whose_upload_has_to_wait_is_sent_away_when_the_server_stops() 
     service.stopped().await;
 }
 
+/// Nothing of what it waits for was acknowledged.
+#[tokio::test]
+async fn a_server_whose_storage_stalls_stops_nevertheless() {
+    let store = FaultyStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let config = |_: &mut _, config: &mut ServeConfig| {
+        config.drain_timeout = Duration::from_millis(100);
+    };
+    let mut service = Service::on(Arc::new(store), config).await;
+    let mut device = service.connect(9).await;
+    device.open(1, HERE).await;
+    faults.stall();
+    device.write(1, &[schema()]).await;
+    device.expect_silence().await; // The realm has got it by then.
+    service.stop();
+    service.stopped().await;
+    faults.go_on();
+}
+
 #[tokio::test]
 async fn everything_that_was_acknowledged_is_there_after_a_stop() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! What a device may cost: wire protocol, sections 1.6, 4.4 and 6.6.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bailiwick_protocol::action::Action;
 use bailiwick_protocol::error_code::ErrorCode;
@@ -8,6 +9,8 @@ use bailiwick_protocol::message::{ClientMessage, ServerMessage};
 use bailiwick_protocol::version::ServerVersion;
 use bailiwick_server::serve::ServeConfig;
 use bailiwick_storage::redb::RedbOptions;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::changesets::{item, schema};
@@ -112,6 +115,22 @@ async fn a_realm_that_is_overrun_sends_the_device_away() {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// Whoever says nothing, in HTTP/1 or as the beginning of HTTP/2, does not keep others out for ever.
+#[tokio::test]
+async fn connections_without_a_request_make_room_for_others() {
+    let service = Service::with(|_, config| {
+        config.max_requests = 1;
+        config.header_timeout = Duration::from_millis(100);
+    })
+    .await;
+    for beginning in ["", "GET / HTTP/1.1\r\nHost: ", "PRI * HTTP/2.0\r\n"] {
+        let mut silent = TcpStream::connect(service.address).await.unwrap();
+        silent.write_all(beginning.as_bytes()).await.unwrap();
+        service.connect(9).await.open(1, HERE).await;
+        drop(silent);
     }
 }
 
