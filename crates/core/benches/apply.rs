@@ -27,18 +27,20 @@ impl Author {
     }
 
     fn schema(mut self) -> Changeset {
-        let key = KeySpec {
-            field: self.changeset.strings.intern("_id"),
-            key_type: KeyType::Int,
-            nullable: false,
-        };
-        let kind = TableKind::TopLevel(key);
-        self.changeset.instructions.push(Instruction::AddTable { table: self.table, kind });
+        self.class("Task");
         for field in FIELDS {
             self.column(field, CollectionKind::Single);
         }
         self.column("list", CollectionKind::List);
         self.changeset
+    }
+
+    fn class(&mut self, name: &str) -> Symbol {
+        let table = self.changeset.strings.intern(name);
+        let field = self.changeset.strings.intern("_id");
+        let kind = TableKind::TopLevel(KeySpec { field, key_type: KeyType::Int, nullable: false });
+        self.changeset.instructions.push(Instruction::AddTable { table, kind });
+        table
     }
 
     fn column(&mut self, field: &str, collection: CollectionKind) {
@@ -161,5 +163,26 @@ fn lists(criterion: &mut Criterion) {
     bench(criterion, "append to a list, one changeset each", changesets.len(), &state, &changesets);
 }
 
-criterion_group!(benches, objects, lists);
+/// Each is to take as long beside many objects and classes as beside few.
+fn erasing(criterion: &mut Criterion) {
+    const COUNT: usize = 10_000;
+    let mut erase = Author::new();
+    for class in 0..COUNT {
+        let table = erase.class(&format!("Other {class}"));
+        erase.changeset.instructions.push(Instruction::EraseTable { table });
+    }
+    for count in [100, 1000, 5000] {
+        let mut create = Author::new();
+        (0..i64::from(count)).for_each(|key| create.create(key));
+        let mut classes = Author::new();
+        for class in 0..count {
+            classes.class(&format!("Class {class}"));
+        }
+        let state = state(&[Author::new().schema(), classes.changeset]);
+        let changesets = [create.changeset, erase.changeset.clone()];
+        bench(criterion, "add and erase classes, beside others", count, &state, &changesets);
+    }
+}
+
+criterion_group!(benches, objects, lists, erasing);
 criterion_main!(benches);

@@ -64,6 +64,7 @@ mod older;
 mod overlay;
 mod path;
 mod payload;
+mod references;
 mod rewrite;
 mod schema;
 mod set;

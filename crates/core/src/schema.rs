@@ -9,7 +9,7 @@ mod class;
 mod column;
 mod encoding;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use class::{Class, ClassId, ClassKind};
 pub use column::{Column, ColumnId, Slot, ValueType};
@@ -66,32 +66,5 @@ impl Schema {
     /// Whether there is no class.
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
-    }
-
-    /// Whether a column of another class has this class as its target.
-    pub fn is_link_target(&self, class: ClassId) -> bool {
-        self.classes.values().filter(|other| other.id() != class).any(|other| {
-            other.columns().any(|(_, column)| column.value_type.target() == Some(class))
-        })
-    }
-
-    /// The classes whose objects can hold values of this class's columns: the class, and all that have it inside,
-    /// at whatever depth. Takes time in proportion to the columns of the realm.
-    pub(crate) fn holders(&self, class: ClassId) -> BTreeSet<ClassId> {
-        let mut around: BTreeMap<ClassId, Vec<ClassId>> = BTreeMap::new();
-        for outer in self.classes.values() {
-            for column in outer.columns().map(|(_, column)| column) {
-                if let ValueType::Embedded(inner) = column.value_type {
-                    around.entry(inner).or_default().push(outer.id());
-                }
-            }
-        }
-        let (mut holders, mut next) = (BTreeSet::new(), vec![class]);
-        while let Some(class) = next.pop() {
-            if holders.insert(class) {
-                next.extend(around.get(&class).into_iter().flatten());
-            }
-        }
-        holders
     }
 }

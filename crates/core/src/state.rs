@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 pub use memory::State;
 pub use object::Object;
+pub(crate) use row::row_class;
 pub(crate) use row::{Hex, UuidText};
 pub use row::{ObjectRow, PrimaryKey, RowError, decode_row, encode_row, row_prefix};
 pub use sequence::Sequence;

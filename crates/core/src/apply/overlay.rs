@@ -1,11 +1,13 @@
 //! The objects that a transaction has read or changed, and how changes are undone.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use hashbrown::HashTable;
 
-use crate::state::{Object, ObjectRow};
+use crate::schema::ClassId;
+use crate::state::{Object, ObjectRow, row_class};
 
 /// One object, as the transaction sees it.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub(super) struct Entry {
 pub(super) struct Overlay {
     entries: Vec<Entry>,
     index: HashTable<usize>,
+    by_class: BTreeMap<ClassId, Vec<usize>>,
     /// Rows hold keys that devices choose, so their hash is keyed.
     hasher: RandomState,
 }
@@ -54,8 +57,11 @@ impl Overlay {
     ) -> usize {
         let entry = self.entries.len();
         let hash = self.hasher.hash_one(&*row);
+        if let Some(class) = row_class(&row) {
+            self.by_class.entry(class).or_default().push(entry);
+        }
         self.entries.push(Entry { row, stored, object, touched: false, saved: 0 });
-        let Self { entries, index, hasher } = self;
+        let Self { entries, index, hasher, .. } = self;
         index.insert_unique(hash, entry, |&entry| hasher.hash_one(&*entries[entry].row));
         entry
     }
@@ -90,9 +96,11 @@ impl Overlay {
         (it.object, it.touched, it.saved) = (object, touched, saved);
     }
 
-    /// The rows that were read and start with `prefix`.
-    pub(super) fn rows<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a ObjectRow> {
-        self.entries.iter().map(|entry| &entry.row).filter(move |row| row.starts_with(prefix))
+    /// The rows of a class that were read and have an object now.
+    pub(super) fn rows(&self, class: ClassId) -> impl Iterator<Item = &ObjectRow> {
+        let entries = self.by_class.get(&class).into_iter().flatten();
+        let entries = entries.map(|&entry| &self.entries[entry]);
+        entries.filter(|entry| entry.object.is_some()).map(|entry| &entry.row)
     }
 
     /// All entries, in the order of their rows.

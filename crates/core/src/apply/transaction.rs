@@ -10,12 +10,13 @@ use super::draft::{Draft, Located, Memory};
 use super::error::{ApplyError, Fault, Refusal, Step, StepError};
 use super::overlay::{Former, Overlay};
 use super::payload::{Context, check_key};
+use super::references::References;
 use super::rewrite::Rewriter;
 use super::schema::NewColumn;
 use super::set::ForDevices;
 use super::{list, path, schema as schema_rules, set, update};
 use crate::schema::{Class, ClassId, ClassKind, Schema};
-use crate::state::{Object, ObjectRow, ObjectStore, PrimaryKey, encode_row, row_prefix};
+use crate::state::{Object, ObjectRow, ObjectStore, PrimaryKey, encode_row, row_class, row_prefix};
 
 /// Applies changesets to a state of a realm, which it reads and does not change.
 #[derive(Debug)]
@@ -25,7 +26,9 @@ pub struct Transaction<'a, S> {
     /// The schema, once it differs from the base.
     changed: Option<Arc<Schema>>,
     objects: Overlay,
-    /// Classes whose objects are all touched.
+    /// Of the schema as it is now, once something was erased.
+    references: Option<References>,
+    /// Classes whose objects are all touched, and with each its holders.
     touched: BTreeSet<ClassId>,
     undo: Vec<Undo>,
     /// Grows with each savepoint; what was saved in this epoch need not be saved again.
@@ -78,6 +81,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
             base: schema,
             changed: None,
             objects: Overlay::default(),
+            references: None,
             touched: BTreeSet::new(),
             undo: Vec::new(),
             epoch: 1,
@@ -160,6 +164,12 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
         self.undo.len()
     }
 
+    /// Whether what is known of references is what the schema says.
+    #[cfg(test)]
+    pub(crate) fn has_right_references(&self) -> bool {
+        self.references.as_ref().is_none_or(|known| *known == References::of(self.schema()))
+    }
+
     /// The point after the changesets so far.
     pub fn savepoint(&mut self) -> Savepoint {
         self.epoch += 1;
@@ -175,6 +185,7 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 None => (),
             }
         }
+        self.references = None;
         self.touched.clear();
         // What was saved since is forgotten, so it has to be saved again.
         self.epoch += 1;
@@ -235,13 +246,9 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     ///
     /// The store failed.
     pub fn rows(&self, class: ClassId) -> Result<Vec<ObjectRow>, S::Error> {
-        let prefix = row_prefix(class);
-        let mut rows = self.store.rows(&prefix)?;
+        let mut rows = self.store.rows(&row_prefix(class))?;
         rows.retain(|row| self.objects.find(row).is_none());
-        rows.extend(self.objects.rows(&prefix).filter_map(|row| {
-            let entry = self.objects.find(row)?;
-            self.objects.object(entry).map(|_| row.clone())
-        }));
+        rows.extend(self.objects.rows(class).cloned());
         rows.sort_unstable();
         Ok(rows)
     }
@@ -293,7 +300,11 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                         if let Some(class) =
                             self.schema_mut().class_mut(changeset.text(column.table))
                         {
-                            class.add_column(changeset.text(column.field), slot);
+                            let (id, name) = (class.id(), changeset.text(column.field));
+                            let added = *class.add_column(name, slot);
+                            if let Some(references) = &mut self.references {
+                                references.add(id, &added);
+                            }
                         }
                     }
                     NewColumn::Present => (),
@@ -304,7 +315,10 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
                 schema_rules::erase_column(self.schema(), changeset, *table, *field)?;
                 self.touch_values(changeset, *table)?;
                 if let Some(class) = self.schema_mut().class_mut(changeset.text(*table)) {
-                    class.remove_column(changeset.text(*field));
+                    let (id, removed) = (class.id(), class.remove_column(changeset.text(*field)));
+                    if let (Some(references), Some(removed)) = (&mut self.references, removed) {
+                        references.remove(id, &removed);
+                    }
                 }
             }
             Instruction::EraseTable { table } => {
@@ -403,14 +417,18 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
 
     fn erase_table(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
         let class = schema_rules::existing(self.schema(), changeset, table)?.id();
-        if self.schema().is_link_target(class) {
+        let schema = self.changed.as_deref().unwrap_or(self.base);
+        if self.references.get_or_insert_with(|| References::of(schema)).is_target(class) {
             return Err(Fault::LinkTarget.into());
         }
         for row in self.rows(class).map_err(StepError::Store)? {
             let entry = self.load(row)?;
             *self.touch(entry) = None;
         }
-        self.schema_mut().remove_class(changeset.text(table));
+        let removed = self.schema_mut().remove_class(changeset.text(table));
+        if let (Some(references), Some(removed)) = (&mut self.references, removed) {
+            references.remove_class(&removed);
+        }
         Ok(())
     }
 
@@ -418,16 +436,13 @@ impl<'a, S: ObjectStore> Transaction<'a, S> {
     /// column that goes.
     fn touch_values(&mut self, changeset: &Changeset, table: Symbol) -> Step<(), S> {
         let class = schema_rules::existing(self.schema(), changeset, table)?.id();
-        // Whoever holds what holds the class holds the class, so the holders of a touched class are touched.
-        if self.touched.contains(&class) {
-            return Ok(());
-        }
-        for holder in self.schema().holders(class) {
-            if self.touched.insert(holder) {
-                for row in self.rows(holder).map_err(StepError::Store)? {
-                    let entry = self.load(row)?;
-                    self.touch(entry);
-                }
+        let Self { base, changed, references, touched, .. } = self;
+        let schema = changed.as_deref().unwrap_or(base);
+        let references = references.get_or_insert_with(|| References::of(schema));
+        for holder in references.add_holders(schema, class, touched) {
+            for row in self.rows(holder).map_err(StepError::Store)? {
+                let entry = self.load(row)?;
+                self.touch(entry);
             }
         }
         Ok(())
@@ -503,6 +518,5 @@ fn refusal<E: std::error::Error>(
 }
 
 fn class_of_row<'a>(schema: &'a Schema, row: &[u8]) -> Option<&'a Class> {
-    let id = row.first_chunk().map(|id| ClassId(u32::from_be_bytes(*id)))?;
-    schema.class_by_id(id)
+    schema.class_by_id(row_class(row)?)
 }

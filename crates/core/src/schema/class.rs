@@ -73,10 +73,12 @@ impl Class {
         self.primary_key = Some(name.into());
     }
 
-    /// Removes a column; whether there was one. Never the primary key's.
-    pub fn remove_column(&mut self, name: &str) -> bool {
-        !self.is_primary_key(name)
-            && self.columns.remove(name).and_then(|column| self.by_id.remove(&column.id)).is_some()
+    /// Removes a column; the one that there was. Never the primary key's.
+    pub fn remove_column(&mut self, name: &str) -> Option<Column> {
+        if self.is_primary_key(name) {
+            return None;
+        }
+        self.columns.remove(name).and_then(|column| self.by_id.remove(&column.id))
     }
 
     /// Its id.

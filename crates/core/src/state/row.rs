@@ -55,6 +55,11 @@ pub fn row_prefix(class: ClassId) -> [u8; 4] {
     class.0.to_be_bytes()
 }
 
+/// The class of the object that a row names; `None` if it is no row.
+pub(crate) fn row_class(row: &[u8]) -> Option<ClassId> {
+    row.first_chunk().map(|class| ClassId(u32::from_be_bytes(*class)))
+}
+
 /// The object that a row names.
 ///
 /// # Errors
