@@ -142,6 +142,14 @@ impl Realms {
         self.shared.memory.available_permits()
     }
 
+    /// Lets no more steps be computed but short ones.
+    #[cfg(test)]
+    pub(super) fn take_all_steps(&self) -> OwnedSemaphorePermit {
+        let steps = Arc::clone(&self.shared.steps);
+        let count = steps.available_permits().try_into().expect("there are few");
+        steps.try_acquire_many_owned(count).expect("none is computed")
+    }
+
     /// How many realms are open.
     pub fn open_count(&self) -> usize {
         self.shared.actors().len()

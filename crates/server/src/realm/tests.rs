@@ -13,6 +13,7 @@ use bailiwick_storage::fault::{Fault, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::store::{Commit, RealmKey, Store};
 use futures_util::future::poll_immediate;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::*;
@@ -349,6 +350,40 @@ async fn a_realm_that_has_failed_leaves_its_memory_to_others() {
     store.let_go();
     within("the session ends", device.end()).await;
     until("all of it is free again", || realms.memory_left() == 3).await;
+}
+
+/// Decoded changesets take many times their length, and there may be thousands of realms.
+#[tokio::test]
+async fn a_long_step_waits_while_many_others_are_computed() {
+    let realms = realms(Arc::new(MemoryStore::new()));
+    let mut device = Device::new(&realms, "realm", 1).await;
+    let others = realms.take_all_steps();
+    let changesets: Vec<_> = [schema()].into_iter().chain((0..3000).map(item)).collect();
+    device.upload(&changesets).await;
+    check_waits_for(others, &mut device).await;
+}
+
+/// However short it is: it may have to read any number of entries.
+#[tokio::test]
+async fn a_step_that_reads_old_history_waits_as_a_long_one_does() {
+    let store = Arc::new(MemoryStore::new());
+    let (before, after) = (realms(Arc::clone(&store)), realms(store));
+    let mut device = Device::new(&before, "realm", 1).await;
+    device.upload(&[schema()]).await;
+    device.acknowledged().await;
+    let mut device = device.elsewhere(&after, 1).await;
+    device.version = 1;
+    let others = after.take_all_steps();
+    device.upload(&[item(1)]).await;
+    check_waits_for(others, &mut device).await;
+}
+
+async fn check_waits_for(others: OwnedSemaphorePermit, device: &mut Device) {
+    // Time to be computed, if it did not wait: without it the fault could be missed.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!device.is_acknowledged().await);
+    drop(others);
+    device.acknowledged().await;
 }
 
 #[tokio::test]

@@ -127,12 +127,16 @@ impl Device {
 
     /// Waits until everything that was uploaded is acknowledged.
     pub(super) async fn acknowledged(&mut self) {
-        while self.upload_cursor().await.client_version < ClientVersion(self.version) {
+        while !self.is_acknowledged().await {
             let signals = self.signals.as_mut().unwrap();
             within("the realm has news", signals.changed()).await.unwrap();
             let end = signals.borrow().end.clone();
             assert!(end.is_none(), "{end:?}");
         }
+    }
+
+    pub(super) async fn is_acknowledged(&self) -> bool {
+        self.upload_cursor().await.client_version >= ClientVersion(self.version)
     }
 
     /// What a DOWNLOAD would acknowledge now.

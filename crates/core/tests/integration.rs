@@ -1,4 +1,4 @@
-//! The largest value that a device can hold goes through integration, and what comes after it as well.
+//! What an integration takes, and what it keeps.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -70,20 +70,45 @@ fn a_binary_of_the_largest_size_is_integrated_and_merged_past() {
     assert!(!result.entries[0].changeset.is_empty());
 }
 
+/// Whoever has gone back over an upload does not go back over those before it, so what that would need is not kept.
+#[test]
+fn what_is_kept_for_going_back_is_forgotten_after_each_upload() {
+    let (server, schema) = (Server::default(), Schema::default());
+    let mut objects = Transaction::new(&schema, &server);
+    let start = objects.savepoint();
+    let uploads = vec![first_upload(2, photo(1, b"a")), first_upload(3, Bytes::from("refused"))];
+    let result = integrate(&base(&server), &server, &mut objects, uploads).unwrap();
+    assert_eq!(result.rejections.len(), 1);
+    objects.rollback_to(start);
+    assert_eq!(objects.finish().objects.len(), 1, "the photo stays");
+}
+
 /// What becomes of a device's first upload, which has not seen anything.
 fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes) -> Integration {
+    let mut objects = Transaction::new(schema, server);
+    if let Some(first) = server.entries.first() {
+        let _ = objects.apply(&decode(&first.changeset)).unwrap();
+    }
+    let upload = first_upload(ident, changeset);
+    integrate(&base(server), server, &mut objects, vec![upload]).unwrap()
+}
+
+fn base(server: &Server) -> Base {
     let last = server.entries.last();
-    let base = Base {
+    Base {
         head: last.map(|entry| entry.version.version).unwrap_or_default(),
         cumulative_len: last.map(|entry| entry.cumulative_len).unwrap_or_default(),
         salt: Salt(1),
         now_ms: 1,
-    };
+    }
+}
+
+fn first_upload(ident: u64, changeset: Bytes) -> Upload {
     let cursor = UploadCursor {
         client_version: ClientVersion(2),
         last_integrated_server_version: ServerVersion(0),
     };
-    let upload = Upload {
+    Upload {
         file_ident: FileIdent(ident),
         file: ClientFile::new(Salt(1), "", 1),
         progress: cursor,
@@ -95,12 +120,7 @@ fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes)
             bytes: changeset,
         }],
         unseen: Unseen::default(),
-    };
-    let mut objects = Transaction::new(schema, server);
-    if last.is_some() {
-        let _ = objects.apply(&decode(&server.entries[0].changeset)).unwrap();
     }
-    integrate(&base, server, &mut objects, vec![upload]).unwrap()
 }
 
 fn decode(bytes: &[u8]) -> Changeset {
