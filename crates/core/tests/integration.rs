@@ -17,13 +17,30 @@ use bailiwick_protocol::changeset::{
     Path, Payload, TableKind, Target, TypeCode, UpdateKind,
 };
 use bailiwick_protocol::ident::{FileIdent, Salt};
-use bailiwick_protocol::version::{ClientVersion, OriginTimestamp, ServerVersion, UploadCursor};
+use bailiwick_protocol::version::{
+    ClientVersion, OriginTimestamp, SaltedVersion, ServerVersion, UploadCursor,
+};
 use bytes::Bytes;
 
 /// A server whose objects are only those of the batch.
 #[derive(Default)]
 struct Server {
     entries: Vec<Entry>,
+}
+
+impl Server {
+    fn append(&mut self, version: ServerVersion, changeset: Bytes) {
+        let before = self.entries.last().map_or(0, |entry| entry.cumulative_len);
+        self.entries.push(Entry {
+            version: SaltedVersion { version, salt: Salt(1) },
+            origin_file_ident: FileIdent(2),
+            client_version: ClientVersion(version.0),
+            origin_timestamp: OriginTimestamp(1),
+            required_protocol: 2,
+            cumulative_len: before + changeset.len() as u64,
+            changeset,
+        });
+    }
 }
 
 impl ConcurrentHistory for Server {
@@ -83,14 +100,35 @@ fn what_is_kept_for_going_back_is_forgotten_after_each_upload() {
     assert_eq!(objects.finish().objects.len(), 1, "the photo stays");
 }
 
+#[test]
+fn many_devices_that_have_not_seen_much_are_not_all_remembered() {
+    let mut server = Server::default();
+    for version in 1..=130 {
+        let changeset = photo(version, &[1; 8000]);
+        server.append(ServerVersion(version.unsigned_abs()), changeset);
+    }
+    let uploads = (3..23).map(|ident| first_upload(ident, photo(1000, b"x"))).collect();
+    let schema = Schema::default();
+    let mut objects = transaction(&server, &schema);
+    let result = integrate(&base(&server), &server, &mut objects, uploads).unwrap();
+    assert_eq!(result.entries.len(), 20);
+    let len: usize = result.unseen.iter().map(|(_, unseen)| unseen.byte_len()).sum();
+    assert!((1..=16 << 20).contains(&len), "{len} bytes");
+}
+
 /// What becomes of a device's first upload, which has not seen anything.
 fn integrate_one(server: &Server, schema: &Schema, ident: u64, changeset: Bytes) -> Integration {
+    let upload = first_upload(ident, changeset);
+    integrate(&base(server), server, &mut transaction(server, schema), vec![upload]).unwrap()
+}
+
+/// Begins with what the first entry made.
+fn transaction<'a>(server: &'a Server, schema: &'a Schema) -> Transaction<'a, Server> {
     let mut objects = Transaction::new(schema, server);
     if let Some(first) = server.entries.first() {
         let _ = objects.apply(&decode(&first.changeset)).unwrap();
     }
-    let upload = first_upload(ident, changeset);
-    integrate(&base(server), server, &mut objects, vec![upload]).unwrap()
+    objects
 }
 
 fn base(server: &Server) -> Base {

@@ -111,7 +111,7 @@ pub struct Integration {
     pub forget_reciprocals: Vec<(FileIdent, ServerVersion)>,
     /// New reciprocal forms.
     pub reciprocals: Vec<(FileIdent, ServerVersion, Bytes)>,
-    /// What the next integrations of client files can make use of, once this one is committed.
+    /// What the next integrations of client files can make use of, once this one is committed; 16 MiB of it at most.
     pub unseen: Vec<(FileIdent, Unseen)>,
     /// Client files of whose upload nothing was kept.
     pub rejections: Vec<Rejection>,
@@ -179,6 +179,9 @@ pub enum IntegrationError<E: std::error::Error + 'static> {
     DamagedObject(#[source] EncodingError),
 }
 
+/// Bytes of what is kept for next integrations: each client file would have what all before it have brought.
+const MAX_UNSEEN_LEN: usize = 16 << 20;
+
 /// Integrates the uploads of several client files, in the order of their idents, each past those before it.
 ///
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
@@ -203,6 +206,7 @@ where
 {
     uploads.sort_by_key(|upload| upload.file_ident);
     let mut result = Integration::default();
+    let mut room = MAX_UNSEEN_LEN;
     for mut upload in uploads {
         let integrated = upload.file.upload_cursor.client_version;
         upload.changesets.retain(|changeset| changeset.cursor.client_version > integrated);
@@ -211,7 +215,7 @@ where
         let mut step = Step { base, history, objects, result: &result, upload: &upload };
         match step.run(unseen) {
             Ok(integrated) => {
-                integrated.add_to(&mut result, upload, base.now_ms);
+                integrated.add_to(&mut result, &mut room, upload, base.now_ms);
                 objects.forget_savepoints();
             }
             Err(Stop::Failed(error)) => return Err(error),
@@ -456,7 +460,7 @@ fn is_foreign(entry: &Entry, ident: FileIdent) -> bool {
 }
 
 impl Integrated {
-    fn add_to(self, result: &mut Integration, upload: Upload, now_ms: u64) {
+    fn add_to(self, result: &mut Integration, room: &mut usize, upload: Upload, now_ms: u64) {
         let Upload { file_ident, mut file, progress, locked, changesets, unseen: _ } = upload;
         if progress.client_version > file.upload_cursor.client_version {
             if progress.last_integrated_server_version
@@ -477,7 +481,10 @@ impl Integrated {
         result.client_files.push((file_ident, file));
         result.entries.extend(self.entries);
         result.footprints.extend(self.footprints);
-        result.unseen.push((file_ident, self.unseen));
+        if let Some(left) = room.checked_sub(self.unseen.byte_len()) {
+            *room = left;
+            result.unseen.push((file_ident, self.unseen));
+        }
         let reciprocals = self.reciprocals.into_iter().filter(|(version, _)| *version > needed);
         result.reciprocals.extend(reciprocals.map(|(version, bytes)| (file_ident, version, bytes)));
     }

@@ -94,6 +94,8 @@ pub struct Actor<C: Callers> {
     asking: Option<Asking<C>>,
     allocations: Vec<Allocation<C>>,
     uploads: BTreeMap<FileIdent, PendingUpload>,
+    /// The client file of whose queue something was taken last.
+    last_taken: FileIdent,
     /// There is more in `uploads` than how far devices have got, and than the rests of long queues.
     is_due: bool,
     /// There is the rest of a long queue in `uploads`.
@@ -138,6 +140,7 @@ impl<C: Callers> Actor<C> {
             asking: None,
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
+            last_taken: FileIdent::default(),
             is_due: false,
             has_rest: false,
             is_pausing: false,

@@ -45,7 +45,7 @@ pub(super) struct PendingUpload {
     pub(super) is_rest: bool,
 }
 
-/// What a step takes of what one client file has queued: whatever reaches one of these first is the last.
+/// What a step takes of what is queued: whatever reaches one of these first is the last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub(super) max_count: usize,
@@ -54,10 +54,12 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// While others hold client files of the realm, who wait for a step that runs and then for their own: about what
+    /// Of all client files together. All that is in a step meets each other, so their number counts twice.
+    pub(super) const STEP: Self = Self { max_count: 2048, max_len: 2 << 20 };
+    /// Of one client file, while others hold client files of the realm, who wait for a step that runs and then for their own: about what
     /// the disk needs for a commit.
     pub(super) const SHARED: Self = Self { max_count: 64, max_len: 16 << 10 };
-    /// While nobody else waits: decoded changesets take much more memory than this.
+    /// Of one client file, while nobody else waits: decoded changesets take much more memory than this.
     pub(super) const ALONE: Self = Self { max_count: 8192, max_len: 2 << 20 };
 }
 
@@ -137,7 +139,8 @@ impl PendingUpload {
         self.changesets.front().map(|changeset| changeset.cursor.last_integrated_server_version)
     }
 
-    fn len(&self) -> usize {
+    /// Bytes of its changesets.
+    pub(super) fn len(&self) -> usize {
         self.changesets.iter().map(|changeset| changeset.bytes.len()).sum()
     }
 

@@ -37,6 +37,8 @@ pub struct StoreScan {
 pub(super) const PAGE_LEN: usize = 1 << 20;
 /// Entries that are read at a time: any number of empty ones has no bytes.
 pub(super) const PAGE_COUNT: u64 = 4096;
+/// Entries after which a scan ends, although it may have found nothing to send: others wait for the thread.
+const MAX_COUNT: u64 = 16 * PAGE_COUNT;
 
 impl Scanned {
     pub(super) fn new(
@@ -60,18 +62,19 @@ impl StoreScan {
         Self { scan, loaded, upload_cursor }
     }
 
-    /// Reads on in the store until the scan has enough or there is no more. Blocks.
+    /// Reads on in the store until the scan has enough, there is no more, or it has gone through 65,536 entries. Blocks.
     ///
     /// # Errors
     ///
     /// If the storage fails, or does not have the history that its realm says it has.
     pub fn run(self, store: &dyn Store, key: &RealmKey) -> Result<Scanned, RealmError> {
         let Self { mut scan, loaded, upload_cursor } = self;
-        let head = loaded.record.head.version;
+        let start = scan.cursor().server_version;
+        let end = loaded.record.head.version.min(ServerVersion(start.0.saturating_add(MAX_COUNT)));
         let mut sent_len = u64::MAX;
-        'pages: while scan.cursor().server_version < head {
+        'pages: while scan.cursor().server_version < end {
             let after = scan.cursor().server_version;
-            let until = head.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
+            let until = end.min(ServerVersion(after.0.saturating_add(PAGE_COUNT)));
             let page = store.entries(key, after, until, PAGE_LEN)?;
             if page.is_empty() {
                 return Err(StorageError::Corrupt("the history ends before its head").into());

@@ -4,6 +4,7 @@
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_protocol::message::{Body, Pong, ServerMessage};
 use bailiwick_protocol::version::{ClientVersion, DownloadCursor, ServerVersion};
+use bytes::Bytes;
 
 use crate::changesets::{item, schema};
 use crate::peer::Peer;
@@ -51,6 +52,30 @@ async fn what_one_device_uploads_the_others_download() {
     }
     reader.expect_silence().await;
     writer.expect_silence().await;
+}
+
+/// Any number of entries may have nothing in them, and looking for the next one that has takes a thread.
+#[tokio::test]
+async fn a_long_history_without_anything_in_it_comes_in_several_downloads() {
+    let service = Service::start().await;
+    let mut writer = service.connect(9).await;
+    writer.open(1, HERE).await;
+    for _ in 0..2 {
+        let version = writer.write(1, &vec![Bytes::new(); 35_000]).await;
+        writer.acknowledged(1, version).await;
+    }
+    let version = writer.write(1, &[schema()]).await;
+    writer.acknowledged(1, version).await;
+
+    let mut reader = service.connect(9).await;
+    let first = reader.open(1, HERE).await;
+    assert!(first.body.is_empty());
+    assert_eq!(first.header.download_cursor.server_version, ServerVersion(65_536));
+    assert!(first.header.downloadable_bytes > 0);
+    reader.mark(1, 1).await;
+    reader.downloaded(1, 70_001).await;
+    reader.expect_mark(1, 1).await;
+    assert_eq!(reader.file(1).entries.len(), 1);
 }
 
 #[tokio::test]

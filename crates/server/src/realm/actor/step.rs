@@ -1,6 +1,8 @@
 //! Steps: what gathers is integrated and made durable, one step at a time.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bailiwick_core::history::{Rejection, Unseen};
@@ -80,17 +82,32 @@ impl<C: Callers> Actor<C> {
         out.push(Output::Compute(step));
     }
 
-    /// Takes of what each client file has queued what the next step is to integrate. Those with long queues do not
-    /// make the others wait for all of it.
+    /// Takes of what each client file has queued what the next step is to integrate, beginning after the one that was
+    /// the last to be taken from. Those with long queues do not make the others wait for all of it.
     fn take_pieces(&mut self, rests_wait: bool) -> BTreeMap<FileIdent, PendingUpload> {
         let piece = if self.files.len() > 1 { Piece::SHARED } else { Piece::ALONE };
-        let queues = self.uploads.iter_mut().filter(|(_, queue)| !(rests_wait && queue.is_rest));
-        let pieces: BTreeMap<_, _> =
-            queues.map(|(ident, queue)| (*ident, queue.take(piece))).collect();
-        self.uploads.retain(|_, queue| queue.is_rest);
-        self.has_rest = !self.uploads.is_empty();
-        self.is_due = false;
-        self.backlog_len -= pieces.values().map(|piece| piece.cost).sum::<usize>();
+        let after = (Bound::Excluded(self.last_taken), Bound::Unbounded);
+        let in_turn = self.uploads.range(after).chain(self.uploads.range(..=self.last_taken));
+        let in_turn = in_turn.filter(|(_, queue)| !(rests_wait && queue.is_rest));
+        let in_turn: Vec<_> = in_turn.map(|(ident, _)| *ident).collect();
+        let mut pieces = BTreeMap::new();
+        let (mut count, mut len) = (0, 0);
+        for ident in in_turn {
+            if count >= Piece::STEP.max_count || len >= Piece::STEP.max_len {
+                break;
+            }
+            let Entry::Occupied(mut queue) = self.uploads.entry(ident) else { continue };
+            let taken = queue.get_mut().take(piece);
+            if !queue.get().is_rest {
+                queue.remove();
+            }
+            (count, len) = (count + taken.changesets.len(), len + taken.len());
+            self.backlog_len -= taken.cost;
+            self.last_taken = ident;
+            pieces.insert(ident, taken);
+        }
+        self.has_rest = self.uploads.values().any(|queue| queue.is_rest);
+        self.is_due = self.uploads.values().any(|queue| !queue.is_rest);
         pieces
     }
 

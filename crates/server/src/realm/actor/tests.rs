@@ -243,6 +243,32 @@ fn the_rest_of_a_long_queue_waits_while_others_are_integrated() {
     assert_eq!((rig.pauses, rig.step.is_some()), (3, false), "there is nothing left to wait for");
 }
 
+/// All that is in a step meets each other.
+#[test]
+fn a_step_leaves_devices_out_when_it_has_enough_and_begins_with_them_next() {
+    let mut rig = Rig::with_devices(40);
+    let piece = Piece::SHARED.max_count;
+    let enough = u64::try_from(Piece::STEP.max_count / piece).unwrap();
+    assert_eq!(enough, 32);
+    rig.upload(1, 2, &[item(0)]);
+    let items: Vec<_> = (0..piece as u64 + 1).map(item).collect();
+    for number in 2..=40 {
+        rig.upload(number, 1, &[vec![schema()], items.clone()].concat());
+    }
+    rig.compute();
+    rig.commit();
+    let taken = |devices: std::ops::RangeInclusive<u64>| devices.map(|number| (number, piece));
+    assert!(rig.compute().into_iter().eq(taken(2..=1 + enough)));
+    rig.commit();
+    assert_eq!(rig.pauses, 1);
+    assert!(rig.compute().into_iter().eq(taken(2 + enough..=40)), "the rests wait");
+    rig.commit();
+    rig.handle(Input::Resumed);
+    assert!(rig.compute().into_iter().eq((2..=40).map(|number| (number, 2))));
+    rig.commit();
+    assert!(rig.step.is_none());
+}
+
 #[test]
 fn one_who_drains_or_is_alone_waits_for_no_pause() {
     let piece = Piece::SHARED.max_count;
