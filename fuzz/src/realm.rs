@@ -203,7 +203,13 @@ impl Realm {
     /// Integrates an upload and commits what comes of it.
     fn step(&mut self, upload: Upload) -> Integration {
         let cumulative_len = self.entries.last().map_or(0, |last| last.cumulative_len);
-        let base = Base { head: self.head(), cumulative_len, salt: Salt(1), now_ms: 1 };
+        let base = Base {
+            head: self.head(),
+            cumulative_len,
+            salt: Salt(1),
+            now_ms: 1,
+            max_reciprocals_len: usize::MAX,
+        };
         let mut objects = Transaction::new(self.state.schema(), &self.state);
         let integration =
             integrate(&base, self, &mut objects, vec![upload]).expect("it is in memory");

@@ -138,6 +138,7 @@ fn base(server: &Server) -> Base {
         cumulative_len: last.map(|entry| entry.cumulative_len).unwrap_or_default(),
         salt: Salt(1),
         now_ms: 1,
+        max_reciprocals_len: usize::MAX,
     }
 }
 

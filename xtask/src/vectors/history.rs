@@ -230,6 +230,7 @@ impl Server {
             cumulative_len: record.cumulative_len,
             salt,
             now_ms: 1,
+            max_reciprocals_len: usize::MAX,
         };
         let mut objects = Transaction::new(&schema, self);
         let result = integrate(&base, self, &mut objects, batch)?;

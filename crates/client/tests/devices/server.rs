@@ -159,6 +159,7 @@ impl Server {
             cumulative_len: self.record.entries.last().map_or(0, |entry| entry.cumulative_len),
             salt: Salt(self.runs),
             now_ms: 1,
+            max_reciprocals_len: usize::MAX,
         };
         let mut objects = Transaction::new(self.record.state.schema(), &self.record);
         let done = integrate(&base, &self.record, &mut objects, uploads.collect()).unwrap();

@@ -16,7 +16,7 @@ use bailiwick_protocol::version::{
 use bytes::Bytes;
 
 use super::rereading::Rereading;
-use super::unseen::{Meeting, MeetingError, Unseen};
+use super::unseen::{Meeting, MeetingError, Unseen, reciprocal_len};
 use super::{ClientFile, Entry, required_protocol};
 use crate::apply::{ApplyError, Refusal, Transaction};
 use crate::encoding::EncodingError;
@@ -34,6 +34,9 @@ pub struct Base {
     pub salt: Salt,
     /// The wall clock, in milliseconds since 1970-01-01T00:00:00Z.
     pub now_ms: u64,
+    /// Bytes of reciprocal forms that the integration may make. Each upload makes anew all that it conflicts with and
+    /// that its author had not seen, however short it is.
+    pub max_reciprocals_len: usize,
 }
 
 /// The part of the history that an upload may be concurrent with.
@@ -115,6 +118,9 @@ pub struct Integration {
     pub unseen: Vec<(FileIdent, Unseen)>,
     /// Client files of whose upload nothing was kept.
     pub rejections: Vec<Rejection>,
+    /// Client files whose upload has to be integrated again, the first of them alone: there was no room for its
+    /// reciprocal forms beside those of others.
+    pub postponed: Vec<FileIdent>,
 }
 
 /// A client file of whose upload nothing was kept.
@@ -157,6 +163,9 @@ pub enum RejectedUpload {
     /// a realm with such a class.
     #[error("class {0:?} is asymmetric, which partition-based sync does not have")]
     AsymmetricClass(String),
+    /// The upload conflicts with so much that its author had not seen that there is no room for the reciprocal forms.
+    #[error("the changeset conflicts with more than {0} bytes of what others wrote meanwhile")]
+    TooFarBehind(usize),
     /// The program fails on the upload. It is a fault of the program, which only shows with this upload.
     #[error("the server cannot cope with the upload")]
     Unprocessable,
@@ -186,7 +195,8 @@ const MAX_UNSEEN_LEN: usize = 16 << 20;
 ///
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
 /// are integrated as if it had not come. Changesets that the client file's record has already are left out:
-/// the device may have sent them again to another server, which was faster. Costs what
+/// the device may have sent them again to another server, which was faster. Where there is no room for what an upload
+/// adds beside the others, it and those after it are [postponed](Integration::postponed). Costs what
 /// [`merge`](crate::merge::merge) costs for the changesets that are about the same objects, and a look at the
 /// [footprint](Footprint) of each other one that is concurrent. A changeset that merging does not change is decoded
 /// once, and its bytes are kept.
@@ -206,13 +216,14 @@ where
 {
     uploads.sort_by_key(|upload| upload.file_ident);
     let mut result = Integration::default();
-    let mut room = MAX_UNSEEN_LEN;
-    for mut upload in uploads {
+    let mut room = Room { reciprocals: base.max_reciprocals_len, unseen: MAX_UNSEEN_LEN };
+    let mut uploads = uploads.into_iter();
+    while let Some(mut upload) = uploads.next() {
         let integrated = upload.file.upload_cursor.client_version;
         upload.changesets.retain(|changeset| changeset.cursor.client_version > integrated);
         let unseen = std::mem::take(&mut upload.unseen);
         let savepoint = objects.savepoint();
-        let mut step = Step { base, history, objects, result: &result, upload: &upload };
+        let mut step = Step { base, history, objects, result: &result, upload: &upload, room };
         match step.run(unseen) {
             Ok(integrated) => {
                 integrated.add_to(&mut result, &mut room, upload, base.now_ms);
@@ -224,9 +235,21 @@ where
                 let file_ident = upload.file_ident;
                 result.rejections.push(Rejection { file_ident, client_version, error });
             }
+            Err(Stop::NoRoom) => {
+                objects.rollback_to(savepoint);
+                result.postponed.push(upload.file_ident);
+                result.postponed.extend(uploads.by_ref().map(|upload| upload.file_ident));
+            }
         }
     }
     Ok(result)
+}
+
+/// Bytes that may still be added to an [`Integration`].
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    reciprocals: usize,
+    unseen: usize,
 }
 
 /// The integration of one client file.
@@ -237,10 +260,13 @@ struct Step<'a, 't, H, S: ObjectStore> {
     /// What the client files before this one have added.
     result: &'a Integration,
     upload: &'a Upload,
+    room: Room,
 }
 
 /// Why a step ends early.
 enum Stop<E: std::error::Error + 'static> {
+    /// There is no room for it beside what others have added.
+    NoRoom,
     Failed(IntegrationError<E>),
     Rejected(Option<ClientVersion>, RejectedUpload),
 }
@@ -327,7 +353,7 @@ where
                 let base = uploaded.cursor.last_integrated_server_version;
                 (base, uploaded.origin_timestamp, changeset)
             });
-        let mut meeting = Meeting::new(ident, uploaded);
+        let mut meeting = Meeting::new(ident, uploaded, self.room.reciprocals);
         let mut again = Rereading::new(self.history, ident);
         let met = meeting.meet_kept(unseen, |version| again.form(version));
         met.map_err(Stop::Failed)?.map_err(stop)?;
@@ -358,7 +384,10 @@ where
     }
 
     fn stop(&self, error: MeetingError) -> Stop<H::Error> {
+        let max_len = self.base.max_reciprocals_len;
         match error {
+            MeetingError::NoRoom if self.room.reciprocals < max_len => Stop::NoRoom,
+            MeetingError::NoRoom => Stop::Rejected(None, RejectedUpload::TooFarBehind(max_len)),
             MeetingError::Damaged(version, error) => {
                 Stop::Failed(IntegrationError::DamagedEntry(version, error))
             }
@@ -460,7 +489,7 @@ fn is_foreign(entry: &Entry, ident: FileIdent) -> bool {
 }
 
 impl Integrated {
-    fn add_to(self, result: &mut Integration, room: &mut usize, upload: Upload, now_ms: u64) {
+    fn add_to(self, result: &mut Integration, room: &mut Room, upload: Upload, now_ms: u64) {
         let Upload { file_ident, mut file, progress, locked, changesets, unseen: _ } = upload;
         if progress.client_version > file.upload_cursor.client_version {
             if progress.last_integrated_server_version
@@ -481,11 +510,13 @@ impl Integrated {
         result.client_files.push((file_ident, file));
         result.entries.extend(self.entries);
         result.footprints.extend(self.footprints);
-        if let Some(left) = room.checked_sub(self.unseen.byte_len()) {
-            *room = left;
+        if let Some(left) = room.unseen.checked_sub(self.unseen.byte_len()) {
+            room.unseen = left;
             result.unseen.push((file_ident, self.unseen));
         }
-        let reciprocals = self.reciprocals.into_iter().filter(|(version, _)| *version > needed);
-        result.reciprocals.extend(reciprocals.map(|(version, bytes)| (file_ident, version, bytes)));
+        for (version, form) in self.reciprocals.into_iter().filter(|(of, _)| *of > needed) {
+            room.reciprocals = room.reciprocals.saturating_sub(reciprocal_len(&form));
+            result.reciprocals.push((file_ident, version, form));
+        }
     }
 }

@@ -141,6 +141,8 @@ pub(super) struct Meeting {
     runs: Vec<(ServerVersion, Range<usize>)>,
     page: Page,
     changed: Vec<(ServerVersion, Bytes)>,
+    /// Bytes of forms that may still change.
+    room: usize,
 }
 
 /// Entries that are merged at once.
@@ -159,15 +161,18 @@ const PAGE_LEN: usize = 1 << 20;
 pub(super) enum MeetingError {
     /// An entry cannot be read.
     Damaged(ServerVersion, DecodeError),
+    /// More forms have changed than there is room for.
+    NoRoom,
     /// The changeset at this position contradicts an entry.
     Contradiction(Option<usize>, MergeError),
 }
 
 impl Meeting {
-    /// The changesets of `author`, in order, with what each is based on.
+    /// The changesets of `author`, in order, with what each is based on; `room` bounds the bytes of forms that change.
     pub(super) fn new(
         author: FileIdent,
         changesets: impl IntoIterator<Item = (ServerVersion, OriginTimestamp, Changeset)>,
+        room: usize,
     ) -> Self {
         let (mut incoming, mut runs) = (Vec::new(), Vec::<(ServerVersion, Range<usize>)>::new());
         for (i, (base, timestamp, changeset)) in changesets.into_iter().enumerate() {
@@ -178,7 +183,7 @@ impl Meeting {
             incoming.push(Concurrent::new(changeset, timestamp, author));
         }
         let footprint = Footprint::of(incoming.iter().map(Concurrent::changeset));
-        Self { incoming, footprint, runs, page: Page::default(), changed: Vec::new() }
+        Self { incoming, footprint, runs, page: Page::default(), changed: Vec::new(), room }
     }
 
     /// Meets what was kept of an earlier integration; `read` tells the forms that were not, in ascending order.
@@ -274,9 +279,14 @@ impl Meeting {
                 MeetingError::Contradiction(at, error)
             })?;
         }
-        let changed = versions.into_iter().zip(changesets).filter(|(_, entry)| entry.is_dirty());
-        self.changed
-            .extend(changed.map(|(version, entry)| (version, entry.changeset().encode().into())));
+        for (version, entry) in versions.into_iter().zip(changesets) {
+            if entry.is_dirty() {
+                let form = Bytes::from(entry.changeset().encode());
+                self.room =
+                    self.room.checked_sub(reciprocal_len(&form)).ok_or(MeetingError::NoRoom)?;
+                self.changed.push((version, form));
+            }
+        }
         Ok(())
     }
 }
@@ -285,6 +295,11 @@ impl Item {
     fn concurrent(&self, changeset: Changeset) -> Concurrent {
         Concurrent::new(changeset, self.timestamp, self.author)
     }
+}
+
+/// Bytes that a reciprocal form takes, also one without anything in it.
+pub(super) fn reciprocal_len(form: &Bytes) -> usize {
+    size_of::<(ServerVersion, Bytes)>() + form.len()
 }
 
 fn decode(version: ServerVersion, form: &[u8]) -> Result<Changeset, MeetingError> {

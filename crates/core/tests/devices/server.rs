@@ -253,6 +253,7 @@ impl Server {
             cumulative_len: self.record.entries.last().map_or(0, |entry| entry.cumulative_len),
             salt: Salt(1 + self.nodes[node].salt),
             now_ms: 1,
+            max_reciprocals_len: usize::MAX,
         }
     }
 

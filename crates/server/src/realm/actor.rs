@@ -96,6 +96,8 @@ pub struct Actor<C: Callers> {
     uploads: BTreeMap<FileIdent, PendingUpload>,
     /// The client file of whose queue something was taken last.
     last_taken: FileIdent,
+    /// The client file whose upload the next step integrates without others.
+    alone: Option<FileIdent>,
     /// There is more in `uploads` than how far devices have got, and than the rests of long queues.
     is_due: bool,
     /// There is the rest of a long queue in `uploads`.
@@ -141,6 +143,7 @@ impl<C: Callers> Actor<C> {
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
             last_taken: FileIdent::default(),
+            alone: None,
             is_due: false,
             has_rest: false,
             is_pausing: false,

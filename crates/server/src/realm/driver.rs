@@ -108,6 +108,11 @@ impl Driver {
         }
     }
 
+    /// One who held the realm does not any more.
+    pub(super) fn let_go(self: &Arc<Self>) {
+        self.shared.retire_if_many(self);
+    }
+
     /// Whether the actor may end.
     pub(super) fn is_idle(&self) -> bool {
         self.state().is_none_or(|state| state.waiting.is_empty() && state.actor.is_idle())

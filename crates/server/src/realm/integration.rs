@@ -74,6 +74,8 @@ pub struct Step {
     pub(super) files: HashMap<FileIdent, ClientFile>,
     /// The entries after the oldest base of all changesets, or those that were at hand.
     pub(super) concurrent: Excerpt,
+    /// See [`Base`].
+    pub(super) max_reciprocals_len: usize,
     /// What earlier steps have left for this one; whoever computes it takes it.
     pub(super) unseen: RefCell<BTreeMap<FileIdent, Unseen>>,
 }
@@ -188,8 +190,13 @@ impl From<AcceptedUpload> for PendingUpload {
 
 /// Computes a step: reads what it needs, and changes nothing. Blocks.
 pub fn compute(store: &dyn Store, key: &RealmKey, step: Step, given: &Given) -> Computed {
-    let (step, postponed, result) =
+    let (mut step, mut postponed, result) =
         compute_apart(step, |step| integrate_step(store, key, step, given));
+    if let Ok((_, committed)) = &result {
+        for ident in &committed.integration.postponed {
+            postponed.extend(step.uploads.remove_entry(ident));
+        }
+    }
     Computed { step, postponed, result }
 }
 
@@ -241,8 +248,13 @@ fn compute_apart(
 fn integrate_step(store: &dyn Store, key: &RealmKey, step: &Step, given: &Given) -> Integrated {
     let Given { version_salt: salt, now_ms, .. } = *given;
     let Loaded { record, schema } = &step.loaded;
-    let base =
-        Base { head: record.head.version, cumulative_len: record.cumulative_len, salt, now_ms };
+    let base = Base {
+        head: record.head.version,
+        cumulative_len: record.cumulative_len,
+        salt,
+        now_ms,
+        max_reciprocals_len: step.max_reciprocals_len,
+    };
     let mut unseen = step.unseen.take();
     let uploads: Vec<Upload> = step
         .uploads

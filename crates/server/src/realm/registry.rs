@@ -29,10 +29,15 @@ pub struct RealmsConfig {
     /// Bytes of memory for the uploads that all realms together queue and integrate, at most 4 GiB; more wait in the
     /// network.
     pub max_total_backlog_len: u32,
+    /// Bytes of memory for what an integration keeps of what others wrote, in the form for a client file that had not
+    /// seen it and writes to the same lists; a device that leads to more alone is reset.
+    pub max_reciprocals_len: usize,
     /// Bytes of changesets after which a DOWNLOAD ends.
     pub download_soft_limit: usize,
     /// How long an actor without anything to do stays.
     pub retire_after: Duration,
+    /// From how many open realms on it does not stay at all: devices can open any number, one after the other.
+    pub many_realms: usize,
 }
 
 /// An open realm; its actor lives as long as there is one of these.
@@ -68,8 +73,10 @@ impl Default for RealmsConfig {
         Self {
             max_backlog_len: 256 << 20,
             max_total_backlog_len: 1 << 30,
+            max_reciprocals_len: 128 << 20,
             download_soft_limit: 1 << 20,
             retire_after: Duration::from_secs(30),
+            many_realms: 10_000,
         }
     }
 }
@@ -164,6 +171,12 @@ impl RealmHandle {
     }
 }
 
+impl Drop for RealmHandle {
+    fn drop(&mut self) {
+        self.driver.let_go();
+    }
+}
+
 impl Shared {
     fn actors(&self) -> MutexGuard<'_, HashMap<RealmKey, Arc<Driver>>> {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,17 +199,28 @@ impl Shared {
         nothing.expect("nothing is always left, and the semaphore is never closed")
     }
 
+    /// As [`retire`](Self::retire), where there are so many that none is kept for those who may come.
+    pub(super) fn retire_if_many(&self, driver: &Arc<Driver>) {
+        if is_unused(driver) && self.actors().len() > self.config.many_realms {
+            self.retire(driver);
+        }
+    }
+
     /// Forgets an actor that has nothing to do, unless somebody has got hold of it; whether it may end.
     pub(super) fn retire(&self, driver: &Arc<Driver>) -> bool {
         let mut actors = self.actors();
         if !actors.get(&driver.key).is_some_and(|known| Arc::ptr_eq(known, driver)) {
             return true; // Another one has taken its place, or all are to end.
         }
-        // The registry's own, and the caller's.
-        let is_unused = Arc::strong_count(driver) <= 2 && driver.is_idle();
-        if is_unused {
+        let may_end = is_unused(driver) && driver.is_idle();
+        if may_end {
             actors.remove(&driver.key);
         }
-        is_unused
+        may_end
     }
+}
+
+/// Whether nobody has got hold of an actor but the registry and the caller.
+fn is_unused(driver: &Arc<Driver>) -> bool {
+    Arc::strong_count(driver) <= 2
 }

@@ -30,7 +30,11 @@ fn realms(store: Arc<impl Store>) -> Arc<Realms> {
 }
 
 fn realms_with(store: Arc<impl Store>, config: RealmsConfig) -> Arc<Realms> {
-    let config = RealmsConfig { retire_after: Duration::from_millis(20), ..config };
+    realms_that_stay(store, RealmsConfig { retire_after: Duration::from_millis(20), ..config })
+}
+
+/// Until nobody has needed them for as long as the configuration says.
+fn realms_that_stay(store: Arc<impl Store>, config: RealmsConfig) -> Arc<Realms> {
     let (committer, _) = Committer::start(Arc::clone(&store) as Arc<dyn Store>);
     let salt = random_salt().unwrap();
     Arc::new(Realms::new(store, committer, salt, config, Arc::new(SystemClock)))
@@ -401,6 +405,19 @@ async fn a_realm_without_holders_is_given_up() {
     // And is there again for the next one.
     let device = Device::new(&realms, "realm", 2).await;
     assert_eq!(device.head(), ServerVersion(1));
+}
+
+#[tokio::test]
+async fn where_many_realms_are_open_those_without_holders_are_given_up_at_once() {
+    let config = RealmsConfig { many_realms: 10, ..RealmsConfig::default() };
+    let realms = realms_that_stay(Arc::new(MemoryStore::new()), config);
+    let device = Device::new(&realms, "realm", 1).await;
+    for number in 0..100 {
+        drop(realms.open(&key(&number.to_string())));
+    }
+    assert_eq!(realms.open_count(), 10);
+    drop(device);
+    assert_eq!(realms.open_count(), 10, "few enough to keep it for a while");
 }
 
 #[tokio::test]

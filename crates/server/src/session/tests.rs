@@ -303,6 +303,7 @@ fn the_end_of_a_session_says_why() {
     };
     for (end, expected) in [
         (rejection(RejectedUpload::Expired), "release 1, error 1 222"),
+        (rejection(RejectedUpload::TooFarBehind(9)), "release 1, error 1 222"),
         (rejection(RejectedUpload::OriginFileIdent(FileIdent(9))), "release 1, error 1 216"),
         (rejection(RejectedUpload::BaseVersion(ServerVersion(9))), "release 1, error 1 209"),
         (rejection(RejectedUpload::AsymmetricClass("A".to_owned())), "release 1, error 1 225"),

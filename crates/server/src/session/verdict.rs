@@ -111,7 +111,9 @@ pub(super) fn origin(ident: FileIdent) -> SessionVerdict {
 
 pub(super) fn rejected(rejection: &Rejection) -> SessionVerdict {
     let (code, action) = match &rejection.error {
-        RejectedUpload::Expired => (SessionCode::ClientFileExpired, Action::ClientReset),
+        RejectedUpload::Expired | RejectedUpload::TooFarBehind(_) => {
+            (SessionCode::ClientFileExpired, Action::ClientReset)
+        }
         RejectedUpload::OriginFileIdent(_) => {
             (SessionCode::BadOriginFileIdent, Action::ProtocolViolation)
         }

@@ -63,7 +63,8 @@ impl<C: Callers> Actor<C> {
             .map(|Allocation { user_id, answer }| (user_id, answer))
             .unzip();
         let uploads = self.take_pieces(rests_wait);
-        let mut step = Step { loaded, allocations, ..Step::default() };
+        let max_reciprocals_len = self.config.max_reciprocals_len;
+        let mut step = Step { loaded, allocations, max_reciprocals_len, ..Step::default() };
         let mut read_after = step.loaded.record.head.version;
         for (ident, pending) in &uploads {
             let unseen = self.unseen.remove(ident).unwrap_or_default();
@@ -89,7 +90,10 @@ impl<C: Callers> Actor<C> {
         let after = (Bound::Excluded(self.last_taken), Bound::Unbounded);
         let in_turn = self.uploads.range(after).chain(self.uploads.range(..=self.last_taken));
         let in_turn = in_turn.filter(|(_, queue)| !(rests_wait && queue.is_rest));
-        let in_turn: Vec<_> = in_turn.map(|(ident, _)| *ident).collect();
+        let in_turn = match self.alone.take() {
+            Some(alone) => vec![alone],
+            None => in_turn.map(|(ident, _)| *ident).collect(),
+        };
         let mut pieces = BTreeMap::new();
         let (mut count, mut len) = (0, 0);
         for ident in in_turn {
@@ -114,6 +118,8 @@ impl<C: Callers> Actor<C> {
     pub(super) fn on_computed(&mut self, computed: Computed, out: &mut Vec<Output<C>>) {
         let Some(mut working) = self.working.take() else { return };
         let Computed { step, postponed, result } = computed;
+        self.alone =
+            result.as_ref().ok().and_then(|(_, made)| made.integration.postponed.first().copied());
         self.queue_again(postponed);
         match result {
             Ok((Some(commit), committed)) => {

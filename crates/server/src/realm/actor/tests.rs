@@ -7,7 +7,7 @@ use bailiwick_storage::store::{StorageError, Store as _};
 
 use super::*;
 use crate::realm::integration::{Given, Piece, compute};
-use crate::realm::tests::device::{item, schema};
+use crate::realm::tests::device::{erasure, item, schema};
 use crate::session::AcceptedUpload;
 
 /// Answers go to numbers.
@@ -251,7 +251,7 @@ fn a_step_leaves_devices_out_when_it_has_enough_and_begins_with_them_next() {
     let enough = u64::try_from(Piece::STEP.max_count / piece).unwrap();
     assert_eq!(enough, 32);
     rig.upload(1, 2, &[item(0)]);
-    let items: Vec<_> = (0..piece as u64 + 1).map(item).collect();
+    let items: Vec<_> = (0..=piece as u64).map(item).collect();
     for number in 2..=40 {
         rig.upload(number, 1, &[vec![schema()], items.clone()].concat());
     }
@@ -267,6 +267,38 @@ fn a_step_leaves_devices_out_when_it_has_enough_and_begins_with_them_next() {
     assert!(rig.compute().into_iter().eq((2..=40).map(|number| (number, 2))));
     rig.commit();
     assert!(rig.step.is_none());
+}
+
+/// What others wrote about an object that a device erases is kept in the form for it, until it has seen that.
+#[test]
+fn an_upload_for_which_there_is_no_room_beside_others_is_the_next_step() {
+    const FORM_LEN: usize = 40; // There is nothing in any of them.
+    let mut rig = Rig::with_devices(4);
+    rig.upload(1, 2, &[item(1)]);
+    rig.settle();
+    rig.upload(1, 3, &[item(2)]);
+    for number in 2..=3 {
+        rig.upload(number, 1, &[schema(), item(1), erasure(1)]);
+    }
+    rig.actor.config.max_reciprocals_len = 4 * FORM_LEN;
+    rig.compute();
+    rig.commit();
+    for (number, form_count) in [(2, 2), (3, 4), (2, 1)] {
+        rig.compute();
+        let forms = &rig.commit.as_ref().unwrap().reciprocals;
+        let idents: Vec<_> = forms.iter().map(|(ident, ..)| ident.0).collect();
+        assert_eq!(idents, vec![FileIdent::FIRST_CLIENT.0 + number - 1; form_count]);
+        if form_count == 2 {
+            rig.upload(2, 4, &[item(2), erasure(2)]); // Does not get ahead.
+        }
+        rig.commit();
+    }
+    assert!(rig.step.is_none());
+    rig.told.clear();
+    rig.actor.config.max_reciprocals_len = FORM_LEN;
+    rig.upload(4, 1, &[schema(), item(1), erasure(1)]);
+    rig.settle();
+    assert_eq!(rig.told, ["end of 5"], "there will never be more room for it");
 }
 
 #[test]

@@ -194,6 +194,12 @@ pub(in crate::realm) fn item(id: u64) -> Bytes {
     }]))
 }
 
+pub(in crate::realm) fn erasure(id: u64) -> Bytes {
+    encode(&json!([{
+        "op": "EraseObject", "table": "Item", "object": {"type": "int", "value": id},
+    }]))
+}
+
 fn encode(instructions: &serde_json::Value) -> Bytes {
     let json = json!({"strings": [], "instructions": instructions});
     let json: ChangesetJson = serde_json::from_value(json).unwrap();
