@@ -118,8 +118,8 @@ pub struct Integration {
     pub unseen: Vec<(FileIdent, Unseen)>,
     /// Client files of whose upload nothing was kept.
     pub rejections: Vec<Rejection>,
-    /// Client files whose upload has to be integrated again, the first of them alone: there was no room for its
-    /// reciprocal forms beside those of others.
+    /// Client files whose upload has to be integrated again: there was no room for the reciprocal forms of the first of
+    /// them. It has to come without others, or with fewer changesets.
     pub postponed: Vec<FileIdent>,
 }
 
@@ -163,7 +163,7 @@ pub enum RejectedUpload {
     /// a realm with such a class.
     #[error("class {0:?} is asymmetric, which partition-based sync does not have")]
     AsymmetricClass(String),
-    /// The upload conflicts with so much that its author had not seen that there is no room for the reciprocal forms.
+    /// The changeset conflicts with so much that its author had not seen that there is no room for the reciprocal forms.
     #[error("the changeset conflicts with more than {0} bytes of what others wrote meanwhile")]
     TooFarBehind(usize),
     /// The program fails on the upload. It is a fault of the program, which only shows with this upload.
@@ -196,7 +196,8 @@ const MAX_UNSEEN_LEN: usize = 16 << 20;
 /// An upload that is refused leaves nothing behind, neither in the result nor in `objects`; the others
 /// are integrated as if it had not come. Changesets that the client file's record has already are left out:
 /// the device may have sent them again to another server, which was faster. Where there is no room for what an upload
-/// adds beside the others, it and those after it are [postponed](Integration::postponed). Costs what
+/// adds, it and those after it are [postponed](Integration::postponed); it is refused if it is one changeset, without
+/// others before it. Costs what
 /// [`merge`](crate::merge::merge) costs for the changesets that are about the same objects, and a look at the
 /// [footprint](Footprint) of each other one that is concurrent. A changeset that merging does not change is decoded
 /// once, and its bytes are kept.
@@ -265,7 +266,7 @@ struct Step<'a, 't, H, S: ObjectStore> {
 
 /// Why a step ends early.
 enum Stop<E: std::error::Error + 'static> {
-    /// There is no room for it beside what others have added.
+    /// There is no room for all of it, at least not beside what others have added.
     NoRoom,
     Failed(IntegrationError<E>),
     Rejected(Option<ClientVersion>, RejectedUpload),
@@ -386,8 +387,13 @@ where
     fn stop(&self, error: MeetingError) -> Stop<H::Error> {
         let max_len = self.base.max_reciprocals_len;
         match error {
-            MeetingError::NoRoom if self.room.reciprocals < max_len => Stop::NoRoom,
-            MeetingError::NoRoom => Stop::Rejected(None, RejectedUpload::TooFarBehind(max_len)),
+            MeetingError::NoRoom => match &self.upload.changesets[..] {
+                [alone] if self.room.reciprocals == max_len => {
+                    let version = alone.cursor.client_version;
+                    Stop::Rejected(Some(version), RejectedUpload::TooFarBehind(max_len))
+                }
+                _ => Stop::NoRoom,
+            },
             MeetingError::Damaged(version, error) => {
                 Stop::Failed(IntegrationError::DamagedEntry(version, error))
             }

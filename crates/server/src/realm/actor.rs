@@ -19,7 +19,7 @@ use bailiwick_storage::store::{Commit, RealmKey};
 use super::RealmError;
 use super::command::{Bound, Callers, Command, ConnectionId, IdentifyRefused, Queued, SessionEnd};
 use super::committer::CommitError;
-use super::integration::{Computed, Loaded, PendingUpload, Step};
+use super::integration::{Computed, Loaded, PendingUpload, Piece, Step};
 use super::read::{Records, Request};
 use super::recent::Recent;
 use super::registry::RealmsConfig;
@@ -94,10 +94,10 @@ pub struct Actor<C: Callers> {
     asking: Option<Asking<C>>,
     allocations: Vec<Allocation<C>>,
     uploads: BTreeMap<FileIdent, PendingUpload>,
-    /// The client file of whose queue something was taken last.
-    last_taken: FileIdent,
-    /// The client file whose upload the next step integrates without others.
-    alone: Option<FileIdent>,
+    /// How many steps have begun.
+    step_count: u64,
+    /// The client file of which the next step integrates a piece without others.
+    alone: Option<(FileIdent, Piece)>,
     /// There is more in `uploads` than how far devices have got, and than the rests of long queues.
     is_due: bool,
     /// There is the rest of a long queue in `uploads`.
@@ -142,7 +142,7 @@ impl<C: Callers> Actor<C> {
             asking: None,
             allocations: Vec::new(),
             uploads: BTreeMap::new(),
-            last_taken: FileIdent::default(),
+            step_count: 0,
             alone: None,
             is_due: false,
             has_rest: false,
@@ -237,7 +237,9 @@ impl<C: Callers> Actor<C> {
                     return out.push(Output::End(ident, SessionEnd::Overloaded));
                 }
                 self.backlog_len += upload.cost;
-                let queue = self.uploads.entry(ident).or_default();
+                let since = self.step_count;
+                let queue = self.uploads.entry(ident);
+                let queue = queue.or_insert_with(|| PendingUpload::empty(since));
                 self.is_due |= !upload.changesets.is_empty() && !queue.is_rest;
                 file.queued = Some((upload.progress, upload.locked));
                 queue.append(upload.into());

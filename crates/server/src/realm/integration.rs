@@ -43,6 +43,8 @@ pub(super) struct PendingUpload {
     pub(super) cost: usize,
     /// What was before it has been [taken](Self::take).
     pub(super) is_rest: bool,
+    /// The number of the step since which it waits.
+    pub(super) since: u64,
 }
 
 /// What a step takes of what is queued: whatever reaches one of these first is the last.
@@ -56,8 +58,8 @@ pub(super) struct Piece {
 impl Piece {
     /// Of all client files together. All that is in a step meets each other, so their number counts twice.
     pub(super) const STEP: Self = Self { max_count: 2048, max_len: 2 << 20 };
-    /// Of one client file, while others hold client files of the realm, who wait for a step that runs and then for their own: about what
-    /// the disk needs for a commit.
+    /// Of one client file, while others hold client files of the realm, who wait for a step that runs and then for their
+    /// own: about what the disk needs for a commit.
     pub(super) const SHARED: Self = Self { max_count: 64, max_len: 16 << 10 };
     /// Of one client file, while nobody else waits: decoded changesets take much more memory than this.
     pub(super) const ALONE: Self = Self { max_count: 8192, max_len: 2 << 20 };
@@ -136,6 +138,11 @@ impl Computed {
 }
 
 impl PendingUpload {
+    /// Nothing yet, in its turn with what others have queued since this step.
+    pub(super) fn empty(since: u64) -> Self {
+        Self { since, ..Self::default() }
+    }
+
     /// The oldest base of its changesets.
     pub(super) fn base(&self) -> Option<ServerVersion> {
         self.changesets.front().map(|changeset| changeset.cursor.last_integrated_server_version)
@@ -177,14 +184,15 @@ impl PendingUpload {
         let cost = cost.min(self.cost);
         self.cost -= cost;
         self.is_rest = true;
-        Self { progress, locked: self.locked, changesets, cost, is_rest: false }
+        Self { progress, locked: self.locked, changesets, cost, is_rest: false, since: self.since }
     }
 }
 
 impl From<AcceptedUpload> for PendingUpload {
     fn from(upload: AcceptedUpload) -> Self {
         let AcceptedUpload { progress, locked, changesets, cost, .. } = upload;
-        Self { progress, locked, changesets: changesets.into(), cost, is_rest: false }
+        let changesets = changesets.into();
+        Self { progress, locked, changesets, cost, ..Self::default() }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use bailiwick_core::history::{Rejection, Unseen};
+use bailiwick_core::history::{Integration, Rejection, Unseen};
 use bailiwick_protocol::ident::FileIdent;
 use bailiwick_storage::store::CommitRefused;
 
@@ -83,16 +82,14 @@ impl<C: Callers> Actor<C> {
         out.push(Output::Compute(step));
     }
 
-    /// Takes of what each client file has queued what the next step is to integrate, beginning after the one that was
-    /// the last to be taken from. Those with long queues do not make the others wait for all of it.
+    /// Takes of what client files have queued what the next step is to integrate. Those with long queues do not make the
+    /// others wait for all of it.
     fn take_pieces(&mut self, rests_wait: bool) -> BTreeMap<FileIdent, PendingUpload> {
-        let piece = if self.files.len() > 1 { Piece::SHARED } else { Piece::ALONE };
-        let after = (Bound::Excluded(self.last_taken), Bound::Unbounded);
-        let in_turn = self.uploads.range(after).chain(self.uploads.range(..=self.last_taken));
-        let in_turn = in_turn.filter(|(_, queue)| !(rests_wait && queue.is_rest));
-        let in_turn = match self.alone.take() {
-            Some(alone) => vec![alone],
-            None => in_turn.map(|(ident, _)| *ident).collect(),
+        self.step_count += 1;
+        let (in_turn, piece) = match self.alone.take() {
+            Some((alone, piece)) => (vec![alone], piece),
+            None if self.files.len() > 1 => (self.in_turn(rests_wait), Piece::SHARED),
+            None => (self.in_turn(rests_wait), Piece::ALONE),
         };
         let mut pieces = BTreeMap::new();
         let (mut count, mut len) = (0, 0);
@@ -102,12 +99,13 @@ impl<C: Callers> Actor<C> {
             }
             let Entry::Occupied(mut queue) = self.uploads.entry(ident) else { continue };
             let taken = queue.get_mut().take(piece);
-            if !queue.get().is_rest {
+            if queue.get().is_rest {
+                queue.get_mut().since = self.step_count;
+            } else {
                 queue.remove();
             }
             (count, len) = (count + taken.changesets.len(), len + taken.len());
             self.backlog_len -= taken.cost;
-            self.last_taken = ident;
             pieces.insert(ident, taken);
         }
         self.has_rest = self.uploads.values().any(|queue| queue.is_rest);
@@ -115,11 +113,20 @@ impl<C: Callers> Actor<C> {
         pieces
     }
 
+    /// Who has something queued, beginning with those that have waited for the longest time.
+    fn in_turn(&self, rests_wait: bool) -> Vec<FileIdent> {
+        let queues = self.uploads.iter().filter(|(_, queue)| !(rests_wait && queue.is_rest));
+        let mut in_turn: Vec<_> = queues.map(|(ident, queue)| (queue.since, *ident)).collect();
+        in_turn.sort_unstable();
+        in_turn.into_iter().map(|(_, ident)| ident).collect()
+    }
+
     pub(super) fn on_computed(&mut self, computed: Computed, out: &mut Vec<Output<C>>) {
         let Some(mut working) = self.working.take() else { return };
         let Computed { step, postponed, result } = computed;
-        self.alone =
-            result.as_ref().ok().and_then(|(_, made)| made.integration.postponed.first().copied());
+        if let Ok((_, Committed { integration, .. })) = &result {
+            self.alone = next_alone(integration, &postponed);
+        }
         self.queue_again(postponed);
         match result {
             Ok((Some(commit), committed)) => {
@@ -313,8 +320,26 @@ impl<C: Callers> Actor<C> {
         out.extend(answers.map(|answer| Output::Allocated(answer, Err(error.clone()))));
         self.uploads.clear();
         (self.is_due, self.has_rest, self.backlog_len) = (false, false, 0);
+        self.alone = None;
         self.files.clear();
         self.forget_realm();
         out.push(Output::Failed(error));
     }
+}
+
+/// What the next step has to integrate without others, after one in which there was no room for the reciprocal forms: half
+/// of what there was no room for alone, or else all of what has waited for the longest time.
+fn next_alone(
+    integration: &Integration,
+    postponed: &BTreeMap<FileIdent, PendingUpload>,
+) -> Option<(FileIdent, Piece)> {
+    let uploads = integration.postponed.iter();
+    let mut uploads = uploads.filter_map(|ident| Some((*ident, postponed.get(ident)?)));
+    let (ident, max_count) = if integration.client_files.is_empty() {
+        uploads.next().map(|(ident, upload)| (ident, upload.changesets.len() / 2))
+    } else {
+        let longest = uploads.min_by_key(|(_, upload)| upload.since);
+        longest.map(|(ident, upload)| (ident, upload.changesets.len()))
+    }?;
+    Some((ident, Piece { max_count: max_count.max(1), max_len: usize::MAX }))
 }

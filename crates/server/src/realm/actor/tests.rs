@@ -298,7 +298,11 @@ fn an_upload_for_which_there_is_no_room_beside_others_is_the_next_step() {
     rig.actor.config.max_reciprocals_len = FORM_LEN;
     rig.upload(4, 1, &[schema(), item(1), erasure(1)]);
     rig.settle();
-    assert_eq!(rig.told, ["end of 5"], "there will never be more room for it");
+    for _ in 0..2 {
+        rig.handle(Input::Resumed);
+        rig.settle();
+    }
+    assert_eq!(rig.told, ["head 12", "head 13", "end of 5"], "one by one, until one is too much");
 }
 
 #[test]
