@@ -28,7 +28,7 @@ pub struct Authenticator {
     anonymous_provider_id: Ident,
     failure: watch::Sender<bool>,
     /// Bounds the threads that wait for the disk: they are also needed for everything else that blocks.
-    changes: Semaphore,
+    changes: Arc<Semaphore>,
 }
 
 /// Changes of the accounts at a time; more wait without a thread.
@@ -108,7 +108,7 @@ impl Authenticator {
             stored_ident(&*accounts, &format!("app/{app}/provider-id/anon-user"))?;
         let key = TokenKey::new(&secret, domain_id.to_string());
         let (failure, _) = watch::channel(false);
-        let changes = Semaphore::new(MAX_CHANGES);
+        let changes = Arc::new(Semaphore::new(MAX_CHANGES));
         Ok(Self { accounts, key, anonymous_provider_id, failure, changes })
     }
 
@@ -250,8 +250,10 @@ impl Authenticator {
         change: impl FnOnce(&dyn Accounts) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, AuthError> {
         let failure = self.failure.clone();
-        let _place = self.changes.acquire().await.expect("the semaphore is never closed");
+        let place = Arc::clone(&self.changes).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
         self.on_accounts(move |accounts| {
+            let _place = place; // The thread goes on when whoever asked has gone.
             // As in a commit, a panic of the store is a failure of it.
             let changed = catch_unwind(AssertUnwindSafe(|| change(accounts)))
                 .unwrap_or_else(|_| Err(StorageError::backend("the store has panicked")));

@@ -47,10 +47,13 @@ pub struct ServeConfig {
     pub max_requests: usize,
     /// How long a client may take to send the head of a request, from when it has connected or was answered.
     pub header_timeout: Duration,
+    /// How long a connection may bring requests, also if its client does not read the answers. Devices that are
+    /// connected bring none.
+    pub max_connection_age: Duration,
     /// The most devices that are connected at a time; more are told to come back later.
     pub max_devices: usize,
-    /// When the server stops: how long devices may take to leave, then what they have uploaded to become durable, and
-    /// then the store to be closed.
+    /// When the server stops: how long devices may take to leave, and requests to be answered; then what was uploaded to
+    /// become durable; and then the store to be closed.
     pub drain_timeout: Duration,
 }
 
@@ -63,6 +66,7 @@ impl Default for ServeConfig {
             max_sessions: 1000,
             max_requests: 4096,
             header_timeout: Duration::from_secs(30),
+            max_connection_age: Duration::from_secs(600),
             max_devices: 65_536,
             drain_timeout: Duration::from_secs(10),
         }
@@ -177,8 +181,8 @@ impl Server {
             loop {
                 let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
                 let (stream, peer) = accept(&listener).await;
-                let serving =
-                    serve(http.clone(), stream, self.routes.clone(), self.stop.subscribe());
+                let (routes, stopping) = (self.routes.clone(), self.stop.subscribe());
+                let serving = serve(http.clone(), stream, routes, stopping, self.config);
                 let alive = self.alive.clone();
                 tokio::spawn(async move {
                     if let Err(error) = serving.await {
@@ -234,13 +238,14 @@ impl Server {
     }
 }
 
-/// Answers the requests of a connection until a device takes it over, or it ends; when the server stops, after the
-/// request that it is at.
+/// Answers the requests of a connection until a device takes it over, or it ends. When its time is over, or the server
+/// stops, the request that it is at is the last, and then it is cut.
 async fn serve(
     http: http1::Builder,
     stream: TcpStream,
     routes: Router,
     mut stopping: watch::Receiver<bool>,
+    config: ServeConfig,
 ) -> Result<(), hyper::Error> {
     let service = TowerToHyperService::new(routes);
     let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -248,9 +253,11 @@ async fn serve(
     let stopped = async { drop(stopping.wait_for(|stopping| *stopping).await) };
     tokio::select! {
         served = connection.as_mut() => return served,
-        () = stopped => connection.as_mut().graceful_shutdown(),
+        () = stopped => (),
+        () = tokio::time::sleep(config.max_connection_age) => (),
     }
-    connection.await
+    connection.as_mut().graceful_shutdown();
+    tokio::time::timeout(config.drain_timeout, connection).await.unwrap_or(Ok(()))
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {

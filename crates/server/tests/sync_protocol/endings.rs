@@ -10,6 +10,8 @@ use bailiwick_server::serve::ServeConfig;
 use bailiwick_storage::fault::{Fault, Faults, FaultyStore};
 use bailiwick_storage::memory::MemoryStore;
 use bailiwick_storage::redb::RedbStore;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::changesets::{item, schema};
 use crate::peer::{End, Peer};
@@ -133,6 +135,23 @@ async fn a_server_whose_storage_stalls_stops_nevertheless() {
     service.stop();
     service.stopped().await;
     faults.go_on();
+}
+
+/// And with it what it holds of the store.
+#[tokio::test]
+async fn half_a_request_is_cut_when_the_server_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || RedbStore::in_dir(dir.path());
+    let mut service = Service::on(Arc::new(open().unwrap()), |_, config| {
+        config.drain_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let mut half = TcpStream::connect(service.address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+    service.log_in().await; // It has been accepted by then.
+    service.stop();
+    service.stopped().await;
+    open().unwrap();
 }
 
 #[tokio::test]

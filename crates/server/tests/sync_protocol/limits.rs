@@ -123,7 +123,7 @@ async fn a_realm_that_is_overrun_sends_the_device_away() {
 async fn connections_without_a_request_make_room_for_others() {
     let service = Service::with(|_, config| {
         config.max_requests = 1;
-        config.header_timeout = Duration::from_millis(100);
+        config.header_timeout = Duration::from_millis(500);
     })
     .await;
     for beginning in ["", "GET / HTTP/1.1\r\nHost: ", "PRI * HTTP/2.0\r\n"] {
@@ -132,6 +132,24 @@ async fn connections_without_a_request_make_room_for_others() {
         service.connect(9).await.open(1, HERE).await;
         drop(silent);
     }
+}
+
+/// Its requests are not read either, so that no time for them is over.
+#[tokio::test]
+async fn a_connection_that_does_not_read_its_answers_makes_room_for_others() {
+    let service = Service::with(|_, config| {
+        config.max_requests = 1;
+        config.max_connection_age = Duration::from_secs(1);
+        config.drain_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let mut deaf = TcpStream::connect(service.address).await.unwrap();
+    let requests = "GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n".repeat(1000);
+    // Until no more is taken, or the connection is cut.
+    let writing = async { while deaf.write_all(requests.as_bytes()).await.is_ok() {} };
+    let connecting = service.connect(9);
+    let ((), mut device) = tokio::join!(writing, connecting);
+    device.open(1, HERE).await;
 }
 
 #[tokio::test]
