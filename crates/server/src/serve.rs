@@ -215,7 +215,7 @@ impl Server {
         }
         if tokio::time::timeout(drain_timeout, self.realms.drain()).await.is_err() {
             tracing::warn!(
-                "not all uploads could be integrated in time; none of the others was acknowledged, so their devices bring them again"
+                "not all uploads were integrated in time; what is missing was not acknowledged, and its devices bring it again"
             );
         }
         self.realms.close();

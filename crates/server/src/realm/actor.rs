@@ -190,6 +190,15 @@ impl<C: Callers> Actor<C> {
         self.backlog_len + self.working.as_ref().map_or(0, |working| working.cost)
     }
 
+    /// Bytes of memory of the reciprocal forms that are being made durable.
+    pub fn reciprocals_len(&self) -> usize {
+        let Some(Working { phase: Phase::Committing(_, committed), .. }) = &self.working else {
+            return 0;
+        };
+        let forms = &committed.integration.reciprocals;
+        size_of_val(&forms[..]) + forms.iter().map(|(_, _, form)| form.len()).sum::<usize>()
+    }
+
     fn on_command(&mut self, command: Command<C>, out: &mut Vec<Output<C>>) {
         match command {
             Command::Allocate { answer, .. } if self.allocations.len() >= MAX_ALLOCATIONS => {

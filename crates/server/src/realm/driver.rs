@@ -12,13 +12,14 @@ use bailiwick_protocol::ident::FileIdent;
 use bailiwick_storage::store::{RealmKey, StorageError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
 
 use super::RealmError;
 use super::actor::{Actor, Input, Output, Purpose};
 use super::command::{Bound, Channels, Command, ConnectionId, Identified, SessionEnd, Signal};
 use super::integration::{Computed, Given, Step, compute, random_salt};
 use super::read::Request;
-use super::registry::Shared;
+use super::registry::{RealmHandle, Shared};
 
 /// One realm at work.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Driver {
     pub(super) key: RealmKey,
     shared: Arc<Shared>,
     runtime: Handle,
+    /// The task that looks now and then whether anybody needs the actor.
+    keeping: AbortHandle,
     /// For commands that wait while the actor reads.
     room: Semaphore,
     /// How long the last step took, in microseconds.
@@ -41,6 +44,8 @@ struct State {
     waiting: VecDeque<(Command, OwnedSemaphorePermit)>,
     /// Memory for what the actor has queued and integrates.
     memory: OwnedSemaphorePermit,
+    /// The place of a step that was computed, until it is durable.
+    place: Option<OwnedSemaphorePermit>,
     /// What the actor has to hear at once; kept for its room, as the next.
     inputs: VecDeque<Input<Channels>>,
     outputs: Vec<Output<Channels>>,
@@ -61,21 +66,24 @@ const MAX_COMMANDS: usize = 256;
 const QUICK_LEN: usize = 16 * 1024;
 /// How long the step before it may have taken then.
 const QUICK: Duration = Duration::from_micros(500);
+/// Bytes of reciprocal forms from which on a step counts among those that are computed until it is durable.
+const LONG_RECIPROCALS_LEN: usize = 64 << 10;
 /// The longest pause between the pieces of a long queue: a disk that stalls is no reason to stall more.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 impl Driver {
     /// Must be called within a tokio runtime.
-    pub(super) fn new(key: RealmKey, shared: Arc<Shared>) -> Self {
-        let state = State::new(key.clone(), &shared);
-        Self {
+    pub(super) fn start(key: RealmKey, shared: Arc<Shared>) -> Arc<Self> {
+        let (runtime, interval) = (Handle::current(), shared.config.retire_after);
+        Arc::new_cyclic(|driver| Self {
+            keeping: runtime.spawn(Self::keep(Weak::clone(driver), interval)).abort_handle(),
+            state: Mutex::new(State::new(key.clone(), &shared)),
             key,
             shared,
-            runtime: Handle::current(),
+            runtime,
             room: Semaphore::new(MAX_COMMANDS),
             last_took_us: AtomicU64::new(0),
-            state: Mutex::new(state),
-        }
+        })
     }
 
     /// Asks the actor for something; waits while too many others do, and an upload while there is no memory for it.
@@ -96,8 +104,8 @@ impl Driver {
     }
 
     /// Looks now and then whether anybody needs the actor; ends when nobody does.
-    pub(super) async fn keep(driver: Weak<Self>, interval: Duration) {
-        let mut interval = tokio::time::interval(interval);
+    async fn keep(driver: Weak<Self>, interval: Duration) {
+        let mut interval = tokio::time::interval_at((Instant::now() + interval).into(), interval);
         loop {
             interval.tick().await;
             let Some(driver) = driver.upgrade() else { return };
@@ -151,6 +159,9 @@ impl Driver {
     /// Takes what was read, computed or committed; the step to be computed next, if one is.
     fn take(self: &Arc<Self>, input: Input<Channels>) -> Option<Step> {
         let mut state = self.state()?;
+        if let Input::Committed(_) = input {
+            state.place = None;
+        }
         let mut step = self.handle(&mut state, input);
         while state.actor.wants_commands()
             && let Some((command, memory)) = state.waiting.pop_front()
@@ -243,8 +254,8 @@ impl Driver {
             Output::Read(purpose, request) => self.read(purpose, request),
             Output::Compute(_) => unreachable!("the caller has taken it"),
             Output::Commit(commit) => {
-                let driver = Arc::clone(self);
-                let done = move |result| driver.on_committed(result);
+                let realm = RealmHandle::of(self);
+                let done = move |result| realm.driver.on_committed(result);
                 if let Err(error) = self.shared.committer.commit(self.key.clone(), commit, done) {
                     state.inputs.push_back(Input::Committed(Err(error)));
                 }
@@ -254,16 +265,18 @@ impl Driver {
     }
 
     fn pause(self: &Arc<Self>, duration: Duration) {
-        let driver = Arc::clone(self);
+        let realm = RealmHandle::of(self);
         self.runtime.spawn(async move {
             tokio::time::sleep(duration).await;
+            let driver = &realm.driver;
             driver.compute_all(driver.take(Input::Resumed));
         });
     }
 
     fn read(self: &Arc<Self>, purpose: Purpose, request: Request) {
-        let driver = Arc::clone(self);
+        let realm = RealmHandle::of(self);
         self.runtime.spawn(async move {
+            let driver = &realm.driver;
             let (store, key) = (Arc::clone(&driver.shared.store), driver.key.clone());
             let read = driver.runtime.spawn_blocking(move || request.read(&*store, &key)).await;
             let read = read.unwrap_or(Err(RealmError::ShuttingDown));
@@ -292,14 +305,14 @@ impl Driver {
     /// Computes a step where nobody waits for the thread, as soon as not too many others are computed. Not started if
     /// the runtime ends: then nobody waits for it either.
     fn compute_elsewhere(self: &Arc<Self>, step: Step) {
-        let driver = Arc::clone(self);
+        let realm = RealmHandle::of(self);
         let steps = Arc::clone(&self.shared.steps);
         let compute = move |place: OwnedSemaphorePermit| {
             let mut step = Some(step);
             while let Some(next) = step {
-                step = driver.compute(next);
+                step = realm.driver.compute(next);
             }
-            drop(place);
+            realm.driver.give_place_back(place);
         };
         match Arc::clone(&steps).try_acquire_owned() {
             Ok(place) => drop(self.runtime.spawn_blocking(move || compute(place))),
@@ -307,6 +320,15 @@ impl Driver {
                 let place = steps.acquire_owned().await.expect("the semaphore is never closed");
                 tokio::task::spawn_blocking(move || compute(place));
             })),
+        }
+    }
+
+    /// What a step adds of what others wrote is no part of what the uploads take, and in memory until it is durable.
+    fn give_place_back(&self, place: OwnedSemaphorePermit) {
+        if let Some(mut state) = self.state()
+            && state.actor.reciprocals_len() > LONG_RECIPROCALS_LEN
+        {
+            state.place = Some(place);
         }
     }
 
@@ -329,6 +351,13 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // It would have memory for the actor until it looks again.
+        self.keeping.abort();
+    }
+}
+
 impl State {
     fn new(key: RealmKey, shared: &Shared) -> Self {
         Self {
@@ -336,6 +365,7 @@ impl State {
             holders: HashMap::new(),
             waiting: VecDeque::new(),
             memory: shared.no_memory(),
+            place: None,
             inputs: VecDeque::new(),
             outputs: Vec::new(),
             step_began: Instant::now(),

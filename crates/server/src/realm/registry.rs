@@ -29,8 +29,8 @@ pub struct RealmsConfig {
     /// Bytes of memory for the uploads that all realms together queue and integrate, at most 4 GiB; more wait in the
     /// network.
     pub max_total_backlog_len: u32,
-    /// Bytes of memory for what an integration keeps of what others wrote, in the form for a client file that had not
-    /// seen it and writes to the same lists; a device that leads to more alone is reset.
+    /// Bytes of memory for the reciprocal forms that a step makes: what others wrote, in the form for a client file that
+    /// conflicts with it and had not seen it. A device with a changeset that leads to more alone is reset.
     pub max_reciprocals_len: usize,
     /// Bytes of changesets after which a DOWNLOAD ends.
     pub download_soft_limit: usize,
@@ -43,7 +43,7 @@ pub struct RealmsConfig {
 /// An open realm; its actor lives as long as there is one of these.
 #[derive(Clone, Debug)]
 pub struct RealmHandle {
-    driver: Arc<Driver>,
+    pub(super) driver: Arc<Driver>,
 }
 
 #[derive(Debug)]
@@ -119,12 +119,10 @@ impl Realms {
         if let Some(driver) = actors.get(key)
             && !driver.has_failed()
         {
-            return RealmHandle { driver: Arc::clone(driver) };
+            return RealmHandle::of(driver);
         }
-        let driver = Arc::new(Driver::new(key.clone(), Arc::clone(&self.shared)));
+        let driver = Driver::start(key.clone(), Arc::clone(&self.shared));
         actors.insert(key.clone(), Arc::clone(&driver));
-        let keeping = Driver::keep(Arc::downgrade(&driver), self.shared.config.retire_after);
-        drop(tokio::spawn(keeping));
         RealmHandle { driver }
     }
 
@@ -149,6 +147,12 @@ impl Realms {
         self.shared.memory.available_permits()
     }
 
+    /// How many more long steps may be computed.
+    #[cfg(test)]
+    pub(super) fn steps_left(&self) -> usize {
+        self.shared.steps.available_permits()
+    }
+
     /// Lets no more steps be computed but short ones.
     #[cfg(test)]
     pub(super) fn take_all_steps(&self) -> OwnedSemaphorePermit {
@@ -164,6 +168,10 @@ impl Realms {
 }
 
 impl RealmHandle {
+    pub(super) fn of(driver: &Arc<Driver>) -> Self {
+        Self { driver: Arc::clone(driver) }
+    }
+
     /// Asks the realm for something; waits while too many others do, and an upload while too much is queued in all
     /// realms. A realm that has failed drops the command, and with it the sender of the answer.
     pub async fn send(&self, command: Command) {

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::clock::SystemClock;
-use device::{Device, item, schema};
+use device::{Device, erasure, item, schema};
 use integration::Piece;
 use store::{Checkpoint, TestStore};
 
@@ -367,6 +367,27 @@ async fn a_long_step_waits_while_many_others_are_computed() {
     check_waits_for(others, &mut device).await;
 }
 
+/// They may be much more than was uploaded.
+#[tokio::test]
+async fn a_step_with_many_reciprocal_forms_keeps_its_place_until_they_are_durable() {
+    let store = Arc::new(TestStore::default());
+    let realms = realms(Arc::clone(&store));
+    let all = realms.steps_left();
+    let items: Vec<_> = [schema()].into_iter().chain((0..1500).map(item)).collect();
+    let mut one = Device::new(&realms, "realm", 1).await;
+    one.upload(&items).await;
+    one.acknowledged().await;
+    one.release().await;
+    let mut other = Device::new(&realms, "realm", 2).await;
+    store.hold();
+    other.upload(&items.into_iter().chain((0..1500).map(erasure)).collect::<Vec<_>>()).await;
+    until("the commit has come", || store.is_holding()).await;
+    assert_eq!(realms.steps_left(), all - 1);
+    store.let_go();
+    other.acknowledged().await;
+    until("the place is free", || realms.steps_left() == all).await;
+}
+
 /// However short it is: it may have to read any number of entries.
 #[tokio::test]
 async fn a_step_that_reads_old_history_waits_as_a_long_one_does() {
@@ -416,8 +437,26 @@ async fn where_many_realms_are_open_those_without_holders_are_given_up_at_once()
         drop(realms.open(&key(&number.to_string())));
     }
     assert_eq!(realms.open_count(), 10);
+    device.release().await;
     drop(device);
     assert_eq!(realms.open_count(), 10, "few enough to keep it for a while");
+}
+
+/// Nobody is there any more who could give it up when it has done what it was asked for.
+#[tokio::test]
+async fn one_of_many_realms_that_is_still_at_work_is_given_up_when_it_has_done() {
+    let store = Arc::new(TestStore::default());
+    let config = RealmsConfig { many_realms: 0, ..RealmsConfig::default() };
+    let realms = realms_that_stay(Arc::clone(&store), config);
+    let realm = realms.open(&key("realm"));
+    store.hold();
+    let asking = tokio::spawn(async move { device::allocate(&realm).await });
+    until("the commit has come", || store.is_holding()).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    assert_eq!(realms.open_count(), 1);
+    store.let_go();
+    until("it is given up", || realms.open_count() == 0).await;
 }
 
 #[tokio::test]
