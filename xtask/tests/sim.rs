@@ -41,7 +41,7 @@ struct Regression {
     faults: &'static [Fault],
 }
 
-const REGRESSIONS: [Regression; 8] = [
+const REGRESSIONS: [Regression; 9] = [
     // The server: `accounts_that_cannot_be_changed_end_the_server_at_once`.
     Regression {
         name: "the server went on after a login had stopped the store, and answered nothing for ever",
@@ -97,6 +97,13 @@ const REGRESSIONS: [Regression; 8] = [
         seeds: &[2777],
         steps: 448,
         faults: &[],
+    },
+    // The judge.
+    Regression {
+        name: "a device whose connections had failed often was to come back at once without being told",
+        seeds: &[9_035_244],
+        steps: STEPS,
+        faults: &Fault::ALL,
     },
     // The core: `what_reads_the_same_is_stored_as_the_same_bytes`.
     Regression {

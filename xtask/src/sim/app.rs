@@ -8,7 +8,8 @@
 //! - `Clear` of a collection inside of a mixed value, but right after the value became one;
 //! - making an embedded object in a dictionary where another device might make or replace one, or be at work inside:
 //!   only the device does whose name the key has, and only where there is none. A client reset may do so where there is
-//!   one, which a restored server has although it was removed: then nobody else changes anything inside;
+//!   one, which a restored server has although it was removed: then nobody else changes anything inside, also not by
+//!   deleting an object to which there is a link;
 //! - with clocks that jump, changes of a mixed value between list, dictionary and anything else;
 //! - numbers of different types in one set of mixed values.
 

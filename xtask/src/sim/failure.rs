@@ -13,7 +13,7 @@ use super::violation::Violation;
 pub struct Failure {
     /// What was simulated.
     pub scenario: Scenario,
-    /// After so many events it failed; with as many it fails again, and needs no more.
+    /// Within so many of the scenario's steps it failed; with as many it fails again, and needs no more.
     pub step: u64,
     /// The first promise that was broken.
     pub violation: Violation,

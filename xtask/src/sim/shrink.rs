@@ -75,6 +75,19 @@ mod tests {
         assert_eq!((again.step, again.violation), (failure.step, failure.violation));
     }
 
+    /// What is found out only when all is healed does not come sooner for it, nor later.
+    #[test]
+    fn a_run_that_fails_at_its_end_fails_again_there() {
+        let sabotage = Some(Sabotage::ForgetDevice);
+        let failures =
+            (0..).filter_map(|seed| run(Scenario { sabotage, ..Scenario::of(seed) }).err());
+        let at_end = |failure: &Failure| failure.violation.check == Check::InStep;
+        for failure in failures.filter(at_end).take(3) {
+            let again = run(failure.prefix()).expect_err(&failure.command());
+            assert_eq!((again.step, again.violation), (failure.step, failure.violation));
+        }
+    }
+
     #[test]
     fn what_is_found_is_the_shortest_and_needs_no_faults() {
         let shortest = shrink(&accused());

@@ -86,6 +86,8 @@ enum Backup {
 struct Site {
     device: Device,
     link: Option<u64>,
+    /// A PONG has come on the connection: if it is lost, the device does not wait for as long as failures have taught it.
+    is_proven: bool,
     /// The access token that the connection was made with is good until then.
     link_access_until: Time,
     /// Which attempt to connect is under way.
@@ -231,7 +233,7 @@ impl World {
             self.plan_strike(index);
         }
         // What happens to one is of interest to all.
-        let steps = self.scenario.steps * self.plan.devices.max(4) as u64 / 4;
+        let steps = self.scenario.steps * self.quarters() / 4;
         while self.steps < steps {
             let until = self.steps.saturating_add(self.plan.round_len).min(steps);
             while self.steps < until {
@@ -243,9 +245,14 @@ impl World {
         Ok(self.outcome())
     }
 
-    /// How many events were handled while things went wrong.
+    /// How many of the scenario's steps it has come, the last one perhaps in part.
     pub(crate) fn steps(&self) -> u64 {
-        self.steps
+        (self.steps * 4).div_ceil(self.quarters())
+    }
+
+    /// How many events there are for four steps of the scenario.
+    fn quarters(&self) -> u64 {
+        self.plan.devices.max(4) as u64
     }
 
     pub(crate) fn outcome(&self) -> Outcome {
@@ -326,6 +333,7 @@ impl Site {
         Self {
             device: Device::new(user, folders, plan.limits, tally.clone()),
             link: None,
+            is_proven: false,
             attempt: 0,
             unreachable_until: Time::ZERO,
             is_asleep: false,

@@ -33,10 +33,13 @@ impl<'a> Editor<'a> {
         let key = class.keys[self.skewed(class.keys.len())].clone();
         let chance = self.choices.below(32);
         if let Some(mut object) = tx.find(&class.name, key.clone())? {
+            let may_be_linked = self.plan.are_links_kept() && key == class.keys[0];
             match chance {
-                0 => object.delete(),
+                0 if !may_be_linked => object.delete(),
                 1 => tx.create(&class.name, key).map(drop),
-                2 if self.choices.one_in(4) => tx.delete_all(&class.name).map(drop),
+                2 if self.choices.one_in(4) && !self.plan.are_links_kept() => {
+                    tx.delete_all(&class.name).map(drop)
+                }
                 _ => self.change(&mut object, class),
             }
         } else {

@@ -3,7 +3,7 @@
 use bailiwick_client::schema::{Class, ClassKind, CollectionKind, Property, PropertyType, Schema};
 use bailiwick_client::value::PrimaryKey;
 
-use super::{Clocks, NESTED_COLLECTIONS, RICH_TYPES, Style, VERSIONS, mark, value};
+use super::{Clocks, Memory, NESTED_COLLECTIONS, RICH_TYPES, Style, VERSIONS, mark, value};
 use crate::sim::choices::Choices;
 
 /// All classes.
@@ -52,6 +52,11 @@ pub(super) enum MixedUse {
 const KEY: &str = "_id";
 
 impl Plan {
+    /// There are only links to the first object of a class, and that is not deleted: it would change all that have one.
+    pub(super) fn are_links_kept(&self) -> bool {
+        self.style.memory == Memory::UpToBackup
+    }
+
     pub(super) fn new(choices: &mut Choices, style: Style) -> Self {
         let mut plan = Self { style, classes: Vec::new(), embedded: Vec::new() };
         for number in 0..=choices.below(4) {

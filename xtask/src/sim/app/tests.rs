@@ -102,9 +102,13 @@ fn the_same_seed_writes_the_same() {
     }
 }
 
+/// In there a device deleted an object to which such an entry of another one had a link, while it could.
+const DELETION: u64 = 6482;
+
 /// How often devices edit inside of entries that another one makes.
 fn edits_of_others(memory: Memory) -> usize {
-    let partitions = (0..400).map(Partition::new).filter(|it| it.memory == memory);
+    let seeds = (0..400).chain([DELETION]);
+    let partitions = seeds.map(Partition::new).filter(|it| it.memory == memory);
     let histories = partitions.flat_map(|partition| partition.history());
     histories.map(|changeset| edits_of_others_in(&changeset)).sum()
 }

@@ -128,7 +128,10 @@ pub(super) fn misfit(choices: &mut Choices) -> Value {
 }
 
 fn link(choices: &mut Choices, plan: &Plan, class: &str) -> Value {
-    Link::new(class, choices.pick(&plan.class(class).keys).clone()).into()
+    let keys = &plan.class(class).keys;
+    let key = choices.pick(keys);
+    let key = if plan.are_links_kept() { &keys[0] } else { key };
+    Link::new(class, key.clone()).into()
 }
 
 /// A number that is often equal to others.

@@ -83,7 +83,9 @@ impl World {
             self.notice(number, Direction::ToServer)?;
             if let Peer::Device(device) = peer {
                 self.wake_up(device);
-                if self.plan.healing == Healing::Silent && self.sites[device].link == Some(number) {
+                let site = &self.sites[device];
+                let is_in_use = site.link == Some(number) && site.is_proven;
+                if self.plan.healing == Healing::Silent && is_in_use {
                     unaware.insert(device);
                     continue;
                 }

@@ -179,6 +179,7 @@ impl World {
                 return Err(Violation::new(Check::Isolation, message));
             }
             self.sites[device].link = Some(*number);
+            self.sites[device].is_proven = false;
             self.sites[device].link_access_until = known.login.access_until;
             if version.number() < 8 {
                 self.tally.meet(Met::OldProtocol);

@@ -147,6 +147,7 @@ impl World {
         match peer {
             Peer::Device(device) => {
                 self.note(Kind::ToDevice, device, &message);
+                self.sites[device].is_proven |= message.starts_with(b"pong ");
                 self.watch.see_told(&message)?;
                 self.input(device, Input::Received(message))
             }
