@@ -26,8 +26,8 @@ use crate::step::in_release;
 /// same objects; after the last step the world ends. What the server promises is checked at each message and commit.
 ///
 /// The 10 seconds begin when devices know that the network is back, as operating systems tell it. In some seeds a
-/// device with a connection that is broken is not told, and has the time from one PING to the next and the time that it
-/// waits for a PONG in addition.
+/// device with a connection that is broken, and on which a PONG has come before, is not told, and has the time from one
+/// PING to the next and the time that it waits for a PONG in addition.
 ///
 /// Operations are counted as: a message that arrives, a connection that is made or lost, a file that does what it was
 /// asked for, a transaction, a timer, a crash, another fault, a commit of the server, and each edit of a transaction.

@@ -233,7 +233,7 @@ impl World {
             self.plan_strike(index);
         }
         // What happens to one is of interest to all.
-        let steps = self.scenario.steps * self.quarters() / 4;
+        let steps = self.scenario.steps * self.events_of_four_steps() / 4;
         while self.steps < steps {
             let until = self.steps.saturating_add(self.plan.round_len).min(steps);
             while self.steps < until {
@@ -247,11 +247,11 @@ impl World {
 
     /// How many of the scenario's steps it has come, the last one perhaps in part.
     pub(crate) fn steps(&self) -> u64 {
-        (self.steps * 4).div_ceil(self.quarters())
+        (self.steps * 4).div_ceil(self.events_of_four_steps())
     }
 
-    /// How many events there are for four steps of the scenario.
-    fn quarters(&self) -> u64 {
+    /// What the scenario counts is for four devices; more of them have as much more to do.
+    fn events_of_four_steps(&self) -> u64 {
         self.plan.devices.max(4) as u64
     }
 

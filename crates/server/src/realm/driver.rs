@@ -323,7 +323,8 @@ impl Driver {
         }
     }
 
-    /// What a step adds of what others wrote is no part of what the uploads take, and in memory until it is durable.
+    /// Lets others compute; but only when the step is durable, if it has made many reciprocal forms: they are in memory
+    /// until then, and no part of what is counted for uploads.
     fn give_place_back(&self, place: OwnedSemaphorePermit) {
         if let Some(mut state) = self.state()
             && state.actor.reciprocals_len() > LONG_RECIPROCALS_LEN
